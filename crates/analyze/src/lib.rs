@@ -1,0 +1,1 @@
+//! Explain and lint, on the same translation and matcher.

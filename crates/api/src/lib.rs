@@ -1,0 +1,1 @@
+//! Every object Portcullis reads or writes.

@@ -1,0 +1,1 @@
+//! What a data plane executes, and the matcher.

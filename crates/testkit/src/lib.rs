@@ -1,0 +1,1 @@
+//! Fixtures and recorder backends for tests.

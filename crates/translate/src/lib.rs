@@ -1,0 +1,1 @@
+//! The pure translation from objects to IR, diagnostics and statuses.
