@@ -1,1 +1,44 @@
-//! What a data plane executes, and the matcher.
+//! What a data plane executes, and the one matcher that picks the rule for a request.
+//!
+//! This crate is plain data and pure functions: it never does I/O, never reads a clock, and knows
+//! neither the Kubernetes objects it came from nor the sockets it will serve.
+//! [`IrSet`] is what translation produces, one entity for each object a user wrote;
+//! [`assemble`] turns it into the [`Table`] that workers read; [`find`] is the matcher.
+//!
+//! Start reading at [`set`], then [`route`], then [`find`].
+
+pub mod certificate;
+pub mod cluster;
+pub mod endpoint;
+pub mod field;
+pub mod filter;
+pub mod hostname;
+pub mod listener;
+pub mod object;
+pub mod origin;
+pub mod pattern;
+pub mod request;
+pub mod route;
+pub mod set;
+
+pub use certificate::{Certificate, CertificateId, PrivateKey};
+pub use cluster::{BackendProtocol, Balance, Cluster, ClusterId};
+pub use endpoint::{Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey};
+pub use field::{FieldName, FieldValue};
+pub use filter::{
+    Cors, CorsOrigin, Filter, Fraction, HeaderModifier, Mirror, PathModifier, Redirect, Rewrite,
+};
+pub use hostname::HostPattern;
+pub use listener::{
+    BindAddress, EscapedSlashes, Gateway, HttpSettings, Listener, ListenerId, Protocol,
+    TlsTermination, TrustedPeers,
+};
+pub use object::ObjectRef;
+pub use origin::Origin;
+pub use pattern::{Pattern, PatternError};
+pub use request::RequestView;
+pub use route::{
+    Action, Attachment, Backend, FailReason, HeaderMatch, HttpRoute, L4Route, Match, PathMatch,
+    QueryMatch, Retry, RouteKind, Rule, Target, Timeouts, ValueMatch,
+};
+pub use set::IrSet;

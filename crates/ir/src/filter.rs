@@ -1,0 +1,84 @@
+//! Filters: a closed set, each plain data.
+
+use std::sync::Arc;
+
+use crate::{FieldName, FieldValue, Origin, Target};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    Cors(Cors),
+    Mirror(Mirror),
+    RequestHeaders(HeaderModifier),
+    ResponseHeaders(HeaderModifier),
+    Rewrite(Rewrite),
+}
+
+/// Applied as set, then add, then remove; a name occurs in one of them only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderModifier {
+    pub set: Vec<(FieldName, FieldValue)>,
+    pub add: Vec<(FieldName, FieldValue)>,
+    pub remove: Vec<FieldName>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    pub origin: Origin,
+    /// `http` or `https`; `None` keeps the request's.
+    pub scheme: Option<Arc<str>>,
+    pub hostname: Option<Arc<str>>,
+    pub path: Option<PathModifier>,
+    pub port: Option<u16>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    pub origin: Origin,
+    pub hostname: Option<Arc<str>>,
+    pub path: Option<PathModifier>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathModifier {
+    ReplaceFull(Arc<str>),
+    /// Replaces what the rule's PathPrefix matched.
+    ReplacePrefix(Arc<str>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    pub origin: Origin,
+    pub target: Target,
+    pub share: Fraction,
+}
+
+/// `numerator / denominator` of all requests; the denominator is above zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fraction {
+    pub numerator: u32,
+    pub denominator: u32,
+}
+
+/// GEP-1767. Lists hold what the user wrote; `*` is the one entry `Any` or the name `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    pub origin: Origin,
+    pub allow_origins: Vec<CorsOrigin>,
+    pub allow_credentials: bool,
+    pub allow_methods: Vec<Arc<str>>,
+    pub allow_headers: Vec<Arc<str>>,
+    pub expose_headers: Vec<Arc<str>>,
+    /// Seconds.
+    pub max_age: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigin {
+    /// `*`.
+    Any,
+    /// `scheme://host[:port]`; a leading `*` label in the host stands for one or more labels.
+    /// `host` is lower case; `None` is `scheme://*`.
+    Origin { scheme: Arc<str>, host: Option<crate::HostPattern>, port: Option<u16> },
+}
