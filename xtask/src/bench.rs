@@ -1,0 +1,25 @@
+//! `cargo xtask dist` and `cargo xtask bench`.
+
+use crate::step;
+use anyhow::bail;
+use std::{path::Path, process::Command};
+
+/// Builds the binary that ships: `target/dist/portcullis`.
+pub(crate) fn dist(root: &Path) -> anyhow::Result<()> {
+    step::cargo(root, &["build", "--profile", "dist", "--package", "portcullis"])
+}
+
+/// Builds what is measured and the driver, then hands over to the driver.
+pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
+    let without_ours = args.iter().any(|arg| arg == "--without-portcullis" || arg == "--help");
+    if !without_ours {
+        dist(root)?;
+    }
+    step::cargo(root, &["build", "--release", "--package", "bench"])?;
+    let driver = root.join("target/release/bench");
+    let status = Command::new(&driver).arg("run").args(args).current_dir(root).status()?;
+    if !status.success() {
+        bail!("the bench driver ended with {status}");
+    }
+    Ok(())
+}
