@@ -1,0 +1,203 @@
+//! Where each field of a document stands in the text.
+
+use std::ops::Range;
+
+/// Byte range inside a document. Documents are far shorter than 4 GiB (see `limits`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Bytes {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Bytes {
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: narrow(start), end: narrow(end.max(start)) }
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        let wide = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        wide(self.start)..wide(self.end)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SpanNode {
+    pub(crate) key: Option<Bytes>,
+    pub(crate) value: Bytes,
+    pub(crate) children: Children,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Children {
+    None,
+    Map(Vec<(Box<str>, SpanNode)>),
+    Sequence(Vec<SpanNode>),
+}
+
+impl SpanNode {
+    fn shift(&mut self, by: u32) {
+        let shift = |bytes: Bytes| Bytes {
+            start: bytes.start.saturating_add(by),
+            end: bytes.end.saturating_add(by),
+        };
+        self.key = self.key.map(shift);
+        self.value = shift(self.value);
+        match &mut self.children {
+            Children::None => {}
+            Children::Map(fields) => fields.iter_mut().for_each(|(_, child)| child.shift(by)),
+            Children::Sequence(items) => items.iter_mut().for_each(|child| child.shift(by)),
+        }
+    }
+}
+
+/// The key and value ranges of every field of one document, in bytes from the document's start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanTree {
+    root: SpanNode,
+}
+
+/// Where a field path led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldSpan {
+    /// The key in its map; absent for items of a sequence and for the document itself.
+    pub key: Option<Range<usize>>,
+    pub value: Range<usize>,
+    /// The path of the node that was found: the one asked for, or its nearest existing parent.
+    pub path: String,
+    /// Whether the field itself exists in the text.
+    pub exact: bool,
+}
+
+impl FieldSpan {
+    /// What to underline: the value if the field exists and its value fits a line or so, else the
+    /// key.
+    pub fn highlight(&self, text: &str) -> Range<usize> {
+        let one_line = text.get(self.value.clone()).is_some_and(|v| !v.contains('\n'));
+        match &self.key {
+            Some(key) if !self.exact || !one_line || self.value.is_empty() => key.clone(),
+            Some(_) | None => self.value.clone(),
+        }
+    }
+}
+
+impl SpanTree {
+    pub(crate) fn new(root: SpanNode) -> Self {
+        Self { root }
+    }
+
+    /// Makes room for `by` more bytes before the text.
+    pub(crate) fn shift(&mut self, by: usize) {
+        if by > 0 {
+            self.root.shift(u32::try_from(by).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// The range of the whole document's value.
+    pub fn range(&self) -> Range<usize> {
+        self.root.value.range()
+    }
+
+    /// Finds a field such as `spec.rules[0].backendRefs[1].name`.
+    ///
+    /// Keys that hold dots may be written plainly (`metadata.labels.kubernetes.io/x`) or in
+    /// brackets (`metadata.labels[kubernetes.io/x]`). A path that leads nowhere gives its nearest
+    /// existing parent.
+    pub fn find(&self, path: &str) -> FieldSpan {
+        let mut node = &self.root;
+        let mut rest = path;
+        loop {
+            rest = rest.strip_prefix('.').unwrap_or(rest);
+            if rest.is_empty() {
+                break;
+            }
+            let Some((child, tail)) = step(node, rest) else { break };
+            node = child;
+            rest = tail;
+        }
+        let done = path.len().saturating_sub(rest.len());
+        let found = path.get(..done).unwrap_or("").trim_end_matches('.');
+        FieldSpan {
+            key: node.key.map(Bytes::range),
+            value: node.value.range(),
+            path: found.to_owned(),
+            exact: rest.is_empty(),
+        }
+    }
+
+    /// The path of the innermost field whose key or value holds this byte.
+    pub fn path_at(&self, offset: usize) -> String {
+        let mut path = String::new();
+        let mut node = &self.root;
+        loop {
+            let holds = |n: &SpanNode| {
+                let start = n.key.map_or(n.value.start, |key| key.start);
+                (Bytes { start, end: n.value.end }).range().contains(&offset)
+            };
+            let next = match &node.children {
+                Children::None => None,
+                Children::Map(fields) => fields.iter().find(|(_, n)| holds(n)).map(|(key, n)| {
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.push_str(key);
+                    n
+                }),
+                Children::Sequence(items) => {
+                    items.iter().enumerate().find(|(_, n)| holds(n)).map(|(index, n)| {
+                        path.push_str(&format!("[{index}]"));
+                        n
+                    })
+                }
+            };
+            match next {
+                Some(child) => node = child,
+                None => return path,
+            }
+        }
+    }
+}
+
+/// One step down. Returns the child and what is left of the path.
+fn step<'t, 'p>(node: &'t SpanNode, path: &'p str) -> Option<(&'t SpanNode, &'p str)> {
+    match &node.children {
+        Children::None => None,
+        Children::Sequence(items) => {
+            let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
+            let index: usize = index.parse().ok()?;
+            items.get(index).map(|item| (item, rest))
+        }
+        Children::Map(fields) => {
+            if let Some(inner) = path.strip_prefix('[') {
+                let (key, rest) = inner.split_once(']')?;
+                let key = key.trim_matches(['"', '\'']);
+                return fields
+                    .iter()
+                    .find(|(name, _)| **name == *key)
+                    .map(|(_, child)| (child, rest));
+            }
+            // The longest key wins, so that keys with dots are found.
+            fields
+                .iter()
+                .filter_map(|(name, child)| {
+                    let rest = path.strip_prefix(&**name)?;
+                    let whole = rest.is_empty() || rest.starts_with(['.', '[']);
+                    (whole && !name.is_empty()).then_some((name.len(), child, rest))
+                })
+                .max_by_key(|(length, ..)| *length)
+                .map(|(_, child, rest)| (child, rest))
+        }
+    }
+}
+
+/// Line and column (both from 1; the column counts characters) of a byte offset.
+pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
+    let mut at = offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at = at.saturating_sub(1);
+    }
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.bytes().filter(|b| *b == b'\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count().saturating_add(1);
+    (line, column)
+}
