@@ -1,6 +1,6 @@
 //! Project tasks, run as `cargo xtask TASK`.
 //!
-//! What it must never do: change a tracked file without being asked to (`codegen` and `tidy --bless` are the ones that write), or pass over a check without saying so.
+//! What it must never do: change a tracked file without being asked to (only `codegen` writes any), or pass over a check without saying so.
 //! Start reading at `test.rs` (what proves the workspace), `tidy/mod.rs` (the rules of the source tree) and `step.rs` (how a step is run and reported).
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
