@@ -7,26 +7,43 @@
 //!
 //! Start reading at [`set`], then [`route`], then [`find`].
 
+pub mod assemble;
 pub mod certificate;
 pub mod cluster;
+pub mod dump;
 pub mod endpoint;
+pub mod exec;
 pub mod field;
 pub mod filter;
+pub mod find;
+pub mod host;
 pub mod hostname;
+mod index;
+pub mod limits;
 pub mod listener;
 pub mod object;
 pub mod origin;
+pub mod overlay;
+pub mod path;
 pub mod pattern;
 pub mod request;
 pub mod route;
 pub mod set;
+pub mod table;
+pub mod update;
 
+pub use assemble::assemble;
 pub use certificate::{Certificate, CertificateId, PrivateKey};
 pub use cluster::{BackendProtocol, Balance, Cluster, ClusterId};
+pub use dump::{dump, dump_table};
 pub use endpoint::{Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey};
 pub use field::{FieldName, FieldValue};
 pub use filter::{
     Cors, CorsOrigin, Filter, Fraction, HeaderModifier, Mirror, PathModifier, Redirect, Rewrite,
+};
+pub use find::{
+    Candidate, Closest, Considered, Explanation, Found, Outcome, Predicate, Rank, Recorder, Silent,
+    Verdict, closest, find,
 };
 pub use hostname::HostPattern;
 pub use listener::{
@@ -35,6 +52,7 @@ pub use listener::{
 };
 pub use object::ObjectRef;
 pub use origin::Origin;
+pub use overlay::Overlay;
 pub use pattern::{Pattern, PatternError};
 pub use request::RequestView;
 pub use route::{
@@ -42,3 +60,8 @@ pub use route::{
     QueryMatch, Retry, RouteKind, Rule, Target, Timeouts, ValueMatch,
 };
 pub use set::IrSet;
+pub use table::{
+    BackendEntry, ClusterIndex, ListenerIndex, ListenerTable, PortKey, PortKind, PortTable,
+    Revision, RuleEntry, RuleIndex, Table, Transport,
+};
+pub use update::{Ack, PortAck, Update};
