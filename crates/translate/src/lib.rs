@@ -11,7 +11,13 @@ pub mod code;
 pub mod condition;
 pub mod diagnostic;
 pub mod settings;
+pub mod snapshot;
 
 pub use code::{Code, Severity};
+// The words of every finding; layers above name objects with them without using the data plane's
+// crate.
+pub use ir::{ObjectRef, Origin};
+
 pub use diagnostic::{Diagnostic, Target};
 pub use settings::{AddressPool, BackendAddresses, Capabilities, Settings};
+pub use snapshot::{Issues, ObjMap, Snapshot};
