@@ -6,7 +6,14 @@
 //!
 //! It must never talk to a cluster, know the data plane, or decide what a route means.
 //!
-//! Start reading at [`yaml::read`], then `Store::load`.
+//! Start reading at [`files::Reader`], then [`yaml::read`].
 
+pub mod files;
+pub mod issue;
 pub mod limits;
+pub mod watch;
 pub mod yaml;
+
+pub use files::{Contents, FileContent, Reader};
+pub use issue::{Place, SourceIssue};
+pub use watch::Watcher;

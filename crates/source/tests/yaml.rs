@@ -267,7 +267,10 @@ fn walk(value: &serde_json::Value, path: &str, visit: &mut impl FnMut(&str)) {
                 walk(item, &format!("{path}[{key}]"), visit);
             }
         }
-        _ => {}
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
     }
 }
 

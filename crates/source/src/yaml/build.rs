@@ -9,7 +9,7 @@ use granit_parser::{Event, ScalarStyle, Span, Tag};
 use serde_json::{Map, Value};
 
 use super::{
-    Document, Problem, Reading, line_column,
+    Document, Problem, ProblemKind, Reading, line_column,
     scalar::{self, ScalarTag},
     span::{Bytes, Children, SpanNode, SpanTree},
 };
@@ -163,7 +163,7 @@ impl<'t> Builder<'t> {
     }
 
     fn give_up(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        self.problems.push(problem.kind(ProblemKind::TooLarge));
         self.given_up = true;
     }
 
@@ -309,6 +309,7 @@ impl MapFrame {
                 at.range(),
                 format!("the key `{key}` appears twice in one map"),
             )
+            .kind(ProblemKind::DuplicateKey)
             .hint("remove one of the two"));
         }
         self.spans.push((key.as_str().into(), span));

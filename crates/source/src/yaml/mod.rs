@@ -34,13 +34,30 @@ pub struct Problem {
     pub span: Range<usize>,
     pub message: String,
     pub hint: Option<String>,
+    pub kind: ProblemKind,
     /// Whether the text seems to be a template that was not rendered.
     pub template: bool,
 }
 
+/// What sort of thing is wrong with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The text is not YAML, or has no meaning in JSON.
+    Syntax,
+    DuplicateKey,
+    /// A bound of [`crate::limits`] is reached.
+    TooLarge,
+}
+
 impl Problem {
     fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), hint: None, template: false }
+        let kind = ProblemKind::Syntax;
+        Self { span, message: message.into(), hint: None, kind, template: false }
+    }
+
+    fn kind(mut self, kind: ProblemKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     fn hint(mut self, hint: &str) -> Self {
@@ -97,6 +114,7 @@ pub(crate) fn read_chunk(text: &str, first: bool) -> Reading {
         let limit = limits::MAX_DOCUMENT_BYTES;
         reading.problems.push(
             Problem::new(0..0, format!("a document is larger than {limit} bytes"))
+                .kind(ProblemKind::TooLarge)
                 .hint("split it into several documents with `---` lines"),
         );
         return reading;

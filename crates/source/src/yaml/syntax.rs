@@ -2,7 +2,7 @@
 
 use granit_parser::{ErrorKind, ScanError};
 
-use super::Problem;
+use super::{Problem, ProblemKind};
 
 /// The problem of a syntax error at its place in `text`.
 pub(super) fn problem(error: &ScanError, text: &str) -> Problem {
@@ -14,6 +14,7 @@ pub(super) fn problem(error: &ScanError, text: &str) -> Problem {
         span: character_at(text, at),
         message: format!("this is not valid YAML: {message}"),
         hint: hint.map(str::to_owned),
+        kind: ProblemKind::Syntax,
         template: false,
     }
 }
