@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::kinds;
-use crate::reference::{GATEWAY_GROUP, GATEWAY_X_GROUP};
 
 /// How an object was brought into the newest shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +80,7 @@ struct Target {
 /// The newest group, version and kind; `None` when the version is not one that ever existed.
 fn target(group: &str, version: &str, kind: &str) -> Option<Target> {
     let known = kinds::find(group, kind)?;
-    known.versions.iter().find(|candidate| candidate.name == version)?;
+    kinds::version(group, kind, version)?;
     let newest =
         known.replaced_by.and_then(|(group, kind)| kinds::find(group, kind)).unwrap_or(known);
     let version = newest.versions.first()?.name;
@@ -274,10 +273,4 @@ fn set(object: &mut Map<String, Value>, name: &str, text: &str) {
 
 fn moved(notes: &mut Vec<ConversionNote>, from: &str, to: &str) {
     notes.push(ConversionNote { path: from.to_owned(), moved_to: Some(to.to_owned()) });
-}
-
-/// Whether `group` is one of the Gateway API's.
-#[must_use]
-pub fn is_gateway_group(group: &str) -> bool {
-    group == GATEWAY_GROUP || group == GATEWAY_X_GROUP
 }

@@ -251,6 +251,12 @@ pub fn find(group: &str, kind: &str) -> Option<&'static KindInfo> {
     KINDS.iter().find(|info| info.group == group && info.kind == kind)
 }
 
+/// What is known about one version of a kind; `None` when it never existed.
+#[must_use]
+pub fn version(group: &str, kind: &str, version: &str) -> Option<&'static VersionInfo> {
+    find(group, kind)?.versions.iter().find(|info| info.name == version)
+}
+
 /// The kind that a user means, as kubectl takes it: kind, plural, singular or short name, in any
 /// case, with the group behind a dot if need be (`gateways.gateway.networking.k8s.io`).
 #[must_use]

@@ -116,6 +116,7 @@ open_enum! {
 
 object! {
     /// A kind of route.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct RouteGroupKind {
         group: Option<Arc<str>> = "group",
         kind: Arc<str> = "kind",

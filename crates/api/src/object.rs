@@ -53,6 +53,13 @@ pub struct Decoded {
     pub conversion: Option<Conversion>,
 }
 
+impl Decoded {
+    /// The issues at or inside `field`, such as `spec.rules[0]`.
+    pub fn issues_under(&self, field: &str) -> impl Iterator<Item = &DecodeIssue> {
+        self.issues.iter().filter(move |issue| issue.is_under(field))
+    }
+}
+
 macro_rules! objects {
     ($($variant:ident,)*) => {
         /// An object of any kind. Cloning is cheap.

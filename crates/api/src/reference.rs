@@ -11,8 +11,15 @@ pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 /// The API group of the Gateway API's experimental kinds.
 pub const GATEWAY_X_GROUP: &str = "gateway.networking.x-k8s.io";
 
+/// Whether `group` is one of the Gateway API's.
+#[must_use]
+pub fn is_gateway_group(group: &str) -> bool {
+    group == GATEWAY_GROUP || group == GATEWAY_X_GROUP
+}
+
 object! {
     /// The Gateway, ListenerSet or Service that a route attaches to.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct ParentReference {
         group: Option<Arc<str>> = "group",
         kind: Option<Arc<str>> = "kind",
@@ -51,6 +58,7 @@ impl ParentReference {
 
 object! {
     /// The Gateway that a ListenerSet adds listeners to.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct ParentGatewayReference {
         group: Option<Arc<str>> = "group",
         kind: Option<Arc<str>> = "kind",
@@ -81,6 +89,7 @@ impl ParentGatewayReference {
 
 object! {
     /// A backend: a Service unless group and kind say otherwise.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct BackendObjectReference {
         group: Option<Arc<str>> = "group",
         kind: Option<Arc<str>> = "kind",
@@ -119,6 +128,7 @@ impl BackendObjectReference {
 
 object! {
     /// A backend and its share of the traffic.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct BackendRef {
         ..object: BackendObjectReference,
         weight: Option<u32> = "weight",
@@ -135,6 +145,7 @@ impl BackendRef {
 
 object! {
     /// A Secret unless group and kind say otherwise.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct SecretObjectReference {
         group: Option<Arc<str>> = "group",
         kind: Option<Arc<str>> = "kind",
@@ -171,6 +182,7 @@ impl SecretObjectReference {
 
 object! {
     /// An object of any kind, in this or another namespace.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct ObjectReference {
         group: Arc<str> = "group",
         kind: Arc<str> = "kind",
@@ -190,6 +202,7 @@ impl ObjectReference {
 object! {
     /// An object of any kind in the same namespace; also `LocalPolicyTargetReference` and
     /// `LocalParametersReference`.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct LocalObjectReference {
         group: Arc<str> = "group",
         kind: Arc<str> = "kind",
@@ -199,6 +212,7 @@ object! {
 
 object! {
     /// What a policy is about: an object in its namespace, or one section of it.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct PolicyTargetReference {
         group: Arc<str> = "group",
         kind: Arc<str> = "kind",
@@ -210,6 +224,7 @@ object! {
 
 object! {
     /// The implementation's own parameters of a class or mesh; no namespace for cluster scope.
+    #[derive(PartialOrd, Ord, Hash)]
     pub struct ParametersReference {
         group: Arc<str> = "group",
         kind: Arc<str> = "kind",

@@ -76,6 +76,12 @@ object! {
 }
 
 impl CookieConfig {
+    /// The path; `/` when absent.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or("/")
+    }
+
     /// The lifetime; Session when absent.
     #[must_use]
     pub fn lifetime_type(&self) -> CookieLifetimeType {

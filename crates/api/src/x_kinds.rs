@@ -38,6 +38,14 @@ object! {
     }
 }
 
+impl XBackendSpec {
+    /// The TLS mode; None when absent.
+    #[must_use]
+    pub fn tls_mode(&self) -> XBackendTlsMode {
+        self.tls.as_ref().map_or(XBackendTlsMode::None, |tls| tls.mode.clone())
+    }
+}
+
 open_enum! {
     /// Which member of an XBackend is set.
     pub enum XBackendType {
@@ -266,6 +274,14 @@ object! {
     pub struct ParentBasedSampling {
         mode: Option<TelemetryMode> = "mode",
         sampling_rate: Option<Fraction> = "samplingRate",
+    }
+}
+
+impl ParentBasedSampling {
+    /// The mode; ImplementationDefault when absent.
+    #[must_use]
+    pub fn mode(&self) -> TelemetryMode {
+        self.mode.clone().unwrap_or(TelemetryMode::ImplementationDefault)
     }
 }
 

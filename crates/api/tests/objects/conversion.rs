@@ -13,7 +13,7 @@ fn moves(conversion: &Conversion) -> Vec<(&str, Option<&str>)> {
 
 #[test]
 fn every_old_version_of_a_gateway_api_kind_is_read() {
-    for info in KINDS.iter().filter(|info| api::conversion::is_gateway_group(info.group)) {
+    for info in KINDS.iter().filter(|info| is_gateway_group(info.group)) {
         for version in info.versions {
             let written = format!("{}/{}", info.group, version.name);
             let decoded = Object::decode(&object(&written, info.kind, json!({})));

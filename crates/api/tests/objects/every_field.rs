@@ -74,6 +74,64 @@ fn every_field_of_every_kind_is_written_as_it_was_read() {
     assert_written_as_read::<ClusterTrustBundle>();
 }
 
+/// The field path of a place in `value`, and the place itself as a JSON pointer, for every place
+/// below `value` (the first element of each list).
+fn places(value: &Value, path: &str, pointer: &str, found: &mut Vec<(String, String)>) {
+    if let Some(map) = value.as_object() {
+        for (name, value) in map {
+            let path = match (path.is_empty(), name.contains('/')) {
+                (true, _) => name.clone(),
+                (false, true) => format!("{path}[{name}]"),
+                (false, false) => format!("{path}.{name}"),
+            };
+            let pointer = format!("{pointer}/{}", name.replace('/', "~1"));
+            places(value, &path, &pointer, found);
+            found.push((path, pointer));
+        }
+    } else if let Some(first) = value.as_array().and_then(|elements| elements.first()) {
+        let (path, pointer) = (format!("{path}[0]"), format!("{pointer}/0"));
+        places(first, &path, &pointer, found);
+        found.push((path, pointer));
+    }
+}
+
+#[test]
+fn a_wrong_type_in_any_field_is_reported_there_and_nowhere_else() {
+    fn check<T: Resource>() {
+        let good = full_object::<T>();
+        let mut found = Vec::new();
+        places(&good, "", "", &mut found);
+        for (path, pointer) in found {
+            if path == "apiVersion" || path == "kind" {
+                continue;
+            }
+            let mut bad = good.clone();
+            // No field of any kind takes a fraction.
+            *bad.pointer_mut(&pointer).unwrap() = json!(1.5);
+            let decoded = Object::decode(&bad);
+            let issues: Vec<_> = decoded.issues.iter().map(|issue| &issue.path).collect();
+            assert_eq!(issues, [&path], "{}", T::KIND);
+            assert_eq!(decoded.issues_under("metadata").count() == 1, path.starts_with("metadata"));
+        }
+    }
+    check::<Gateway>();
+    check::<ListenerSet>();
+    check::<HttpRoute>();
+    check::<GrpcRoute>();
+    check::<TlsRoute>();
+    check::<BackendTlsPolicy>();
+    check::<XBackend>();
+    check::<XBackendTrafficPolicy>();
+    check::<XTelemetryPolicy>();
+    check::<GatewayClass>();
+    check::<ReferenceGrant>();
+    check::<Service>();
+    check::<EndpointSlice>();
+    check::<Endpoints>();
+    check::<Secret>();
+    check::<ConfigMap>();
+}
+
 #[test]
 fn an_object_without_any_field_reads_as_empty_and_says_what_is_missing() {
     let decoded =
