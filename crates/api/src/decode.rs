@@ -135,7 +135,7 @@ pub trait Decode: Sized + Default {
     fn shape() -> Shape;
 }
 
-/// An object with named properties; implemented by [`object!`](crate::object_macro).
+/// An object with named properties; the crate's `object!` macro implements it.
 pub trait Record: Sized + Default {
     /// Reads the properties that this type knows from `map`.
     fn decode_fields(map: &Map<String, Value>, decoder: &mut Decoder) -> Self;
