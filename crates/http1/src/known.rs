@@ -137,9 +137,10 @@ impl Known {
             (21, ..) => Self::SecWebSocketVersion,
             (22, ..) => Self::AccessControlMaxAge,
             (27, ..) => Self::AccessControlAllowOrigin,
-            (28, _, b's') if name.get(15).is_some_and(|b| b | 0x20 == b'a') => {
+            (28, ..) if name.get(21).is_some_and(|b| b | 0x20 == b'h') => {
                 Self::AccessControlAllowHeaders
             }
+            (28, ..) => Self::AccessControlAllowMethods,
             (29, b'a', b'd') => Self::AccessControlRequestMethod,
             (29, b'a', b's') => Self::AccessControlExposeHeaders,
             (30, ..) => Self::AccessControlRequestHeaders,
