@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     FieldName, HostPattern, ListenerIndex, ListenerTable, Match, PathMatch, PortTable, RequestView,
-    RuleEntry, Table, ValueMatch,
+    RuleEntry, RuleIndex, Table, ValueMatch, explain, index::Slot, matching::Request,
 };
 
 /// What becomes of a request.
@@ -17,6 +17,19 @@ pub enum Outcome<'t> {
     NoListener,
     /// The listener has no rule for the request: 404.
     NoRoute(&'t ListenerTable),
+}
+
+impl Outcome<'_> {
+    /// Whether the candidate is what was found.
+    pub(crate) fn is(&self, candidate: &Candidate<'_>) -> bool {
+        match self {
+            Self::Found(found) => {
+                found.entry.index == candidate.entry.index
+                    && std::ptr::eq(found.matched, candidate.matched)
+            }
+            Self::Misdirected(_) | Self::NoListener | Self::NoRoute(_) => false,
+        }
+    }
 }
 
 /// The rule that a request takes, and the match that selected it.
@@ -163,23 +176,75 @@ pub struct Closest<'t> {
 }
 
 /// Picks the rule for a request. `sni_listener` is the listener that the handshake chose, `None`
-/// on a port without TLS. The precedence is the Gateway API's (`HTTPRouteRule.matches`).
+/// on a port without TLS.
+///
+/// A request belongs to the most specific listener for its Host and never falls through to a less
+/// specific one. Within it the most specific hostname with a rule that matches wins, then the
+/// precedence of the Gateway API (`HTTPRouteRule.matches`), see [`Rank`]. Allocates nothing, but
+/// for a field that `view` has to join and a query of very many parameters.
 pub fn find<'t, V: RequestView, R: Recorder>(
-    _port: &'t PortTable,
-    _table: &'t Table,
-    _sni_listener: Option<ListenerIndex>,
-    _view: &V,
-    _recorder: &mut R,
+    port: &'t PortTable,
+    table: &'t Table,
+    sni_listener: Option<ListenerIndex>,
+    view: &V,
+    recorder: &mut R,
 ) -> Outcome<'t> {
-    Outcome::NoListener
+    let request = Request::new(view);
+    let outcome = decide(port, table, sni_listener, &request);
+    if R::ACTIVE {
+        explain::record(port, table, outcome, &request, recorder);
+    }
+    outcome
 }
 
 /// The hint on a miss: bounded work inside the most specific hostname that has rules.
 pub fn closest<'t, V: RequestView>(
-    _port: &'t PortTable,
-    _table: &'t Table,
-    _sni_listener: Option<ListenerIndex>,
-    _view: &V,
+    port: &'t PortTable,
+    table: &'t Table,
+    sni_listener: Option<ListenerIndex>,
+    view: &V,
 ) -> Option<Closest<'t>> {
-    None
+    let request = Request::new(view);
+    match decide(port, table, sni_listener, &request) {
+        Outcome::NoRoute(listener) => explain::closest(listener, table, &request),
+        Outcome::Found(_) | Outcome::Misdirected(_) | Outcome::NoListener => None,
+    }
+}
+
+fn decide<'t, V: RequestView>(
+    port: &'t PortTable,
+    table: &'t Table,
+    sni_listener: Option<ListenerIndex>,
+    request: &Request<'_, V>,
+) -> Outcome<'t> {
+    let host = request.view.host();
+    let Some(listener) = port.listener_for(host) else { return Outcome::NoListener };
+    if sni_listener.is_some_and(|chosen| chosen != listener.index) {
+        return Outcome::Misdirected(listener);
+    }
+    let path = request.view.path();
+    let holds = |slot: Slot| {
+        listener.candidate(table, slot).is_some_and(|(_, matched)| request.conditions_hold(matched))
+    };
+    listener
+        .routes
+        .buckets_for(host)
+        .find_map(|bucket| bucket.paths.find(path, holds))
+        .and_then(|slot| listener.candidate(table, slot))
+        .map_or(Outcome::NoRoute(listener), |(entry, matched)| {
+            Outcome::Found(Found { listener, entry, matched })
+        })
+}
+
+impl ListenerTable {
+    /// The rule and the match that a slot of this listener stands for.
+    pub(crate) fn candidate<'t>(
+        &self,
+        table: &'t Table,
+        slot: Slot,
+    ) -> Option<(&'t Arc<RuleEntry>, &'t Match)> {
+        let entry = table.rule(RuleIndex(self.first_rule.checked_add(slot.rule)?))?;
+        let matched = entry.rule.matches.get(slot.matched as usize)?;
+        Some((entry, matched))
+    }
 }

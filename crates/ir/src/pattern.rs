@@ -4,8 +4,7 @@ use std::{fmt, sync::Arc};
 
 use regex::{Regex, RegexBuilder};
 
-/// Compiled size above which a pattern is refused, in bytes: many tenants share one process.
-pub const COMPILED_BYTES_MAX: usize = 1 << 20;
+use crate::limits::PATTERN_COMPILED_BYTES_MAX;
 
 /// A compiled regular expression (linear time; syntax of the `regex` crate, a superset of what
 /// GEP-4359 asks for). Equal when the text is equal.
@@ -34,8 +33,8 @@ impl Pattern {
 
     fn compile(text: &str, expression: &str) -> Result<Self, PatternError> {
         RegexBuilder::new(expression)
-            .size_limit(COMPILED_BYTES_MAX)
-            .dfa_size_limit(COMPILED_BYTES_MAX)
+            .size_limit(PATTERN_COMPILED_BYTES_MAX)
+            .dfa_size_limit(PATTERN_COMPILED_BYTES_MAX)
             .build()
             .map(|regex| Self { text: text.into(), regex })
             .map_err(|error| PatternError(error.to_string()))
@@ -43,6 +42,11 @@ impl Pattern {
 
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
+    }
+
+    /// What was compiled: anchored when the whole text must match.
+    pub(crate) fn expression(&self) -> &str {
+        self.regex.as_str()
     }
 
     /// The expression as the user wrote it.

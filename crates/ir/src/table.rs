@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
-    BindAddress, Certificate, CertificateId, ClusterId, HttpRoute, Listener, ObjectRef, Protocol,
-    Rule,
+    BindAddress, Certificate, CertificateId, ClusterId, HttpRoute, Listener, ListenerId, ObjectRef,
+    Protocol, Rule,
     index::{HostIndex, RouteIndex},
 };
 
@@ -56,6 +56,12 @@ pub struct Table {
 impl Table {
     pub fn listener(&self, index: ListenerIndex) -> Option<&Arc<ListenerTable>> {
         self.listeners.get(index.0 as usize)
+    }
+
+    /// Positions differ among revisions, ids do not.
+    pub fn listener_by_id(&self, id: &ListenerId) -> Option<&Arc<ListenerTable>> {
+        let position = self.listeners.binary_search_by(|table| table.listener.id.cmp(id)).ok()?;
+        self.listeners.get(position)
     }
 
     pub fn rule(&self, index: RuleIndex) -> Option<&Arc<RuleEntry>> {
