@@ -17,6 +17,12 @@ impl FieldName {
         &self.0
     }
 
+    /// Whether the field belongs to a connection or frames a message (RFC 9110 7.6.1, RFC 9112
+    /// section 6). No filter may edit it.
+    pub fn is_of_connection(&self) -> bool {
+        OF_CONNECTION.iter().any(|name| name.eq_ignore_ascii_case(&self.0))
+    }
+
     pub fn matches(&self, name: &[u8]) -> bool {
         self.0.as_bytes().eq_ignore_ascii_case(name)
     }
@@ -50,6 +56,10 @@ impl FieldValue {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl fmt::Display for FieldValue {
@@ -58,6 +68,19 @@ impl fmt::Display for FieldValue {
     }
 }
 
-fn is_token_byte(byte: u8) -> bool {
+const OF_CONNECTION: [&str; 9] = [
+    "connection",
+    "content-length",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Of a token (RFC 9110 5.6.2).
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -10,8 +10,10 @@
 pub mod assemble;
 pub mod certificate;
 pub mod cluster;
+mod cors;
 pub mod dump;
 pub mod endpoint;
+mod escape;
 pub mod exec;
 mod explain;
 pub mod field;

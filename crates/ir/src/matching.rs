@@ -1,6 +1,6 @@
 //! The conditions of a match, one by one.
 
-use std::{borrow::Cow, cell::OnceCell};
+use std::cell::OnceCell;
 
 use crate::{
     HeaderMatch, HostPattern, Match, PathMatch, Predicate, QueryMatch, RequestView, ValueMatch,
@@ -97,9 +97,9 @@ fn path_holds(wanted: &PathMatch, path: &str) -> bool {
 }
 
 /// An expression never matches a value that is not UTF-8.
-fn value_holds(wanted: &ValueMatch, value: &Cow<'_, [u8]>) -> bool {
+fn value_holds(wanted: &ValueMatch, value: &[u8]) -> bool {
     match wanted {
-        ValueMatch::Exact(exact) => exact.as_bytes() == &**value,
+        ValueMatch::Exact(exact) => exact.as_bytes() == value,
         ValueMatch::Regex(pattern) => {
             std::str::from_utf8(value).is_ok_and(|text| pattern.is_match(text))
         }

@@ -6,14 +6,27 @@ use crate::{FieldName, FieldValue};
 
 /// Edits that a serialiser applies once, when it writes the head.
 ///
-/// Hop-by-hop and framing fields are the connection's own: edits of them are ignored here, and
-/// translation refuses filters that name them.
+/// Fields of the connection ([`FieldName::is_of_connection`]) are not edited: the serialiser alone
+/// writes them, and translation refuses filters that name them.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
     host: Option<Arc<str>>,
     path: Option<String>,
-    dropped: Vec<FieldName>,
-    lines: Vec<(FieldName, FieldValue)>,
+    dropped: Vec<Name>,
+    lines: Vec<(Name, Value)>,
+}
+
+/// From a filter, or one of our own.
+#[derive(Clone, Debug)]
+enum Name {
+    Own(&'static str),
+    Shared(FieldName),
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Own(String),
+    Shared(FieldValue),
 }
 
 impl Overlay {
@@ -36,13 +49,27 @@ impl Overlay {
     }
 
     /// Replaces every line of the field. `Host` is a hostname rewrite.
-    pub fn set(&mut self, _name: &FieldName, _value: &FieldValue) {}
+    pub fn set(&mut self, name: &FieldName, value: &FieldValue) {
+        if !self.takes_host(name, value) && !name.is_of_connection() {
+            self.forget(Name::Shared(name.clone()));
+            self.lines.push((Name::Shared(name.clone()), Value::Shared(value.clone())));
+        }
+    }
 
-    /// Adds a line. `Host` is a hostname rewrite.
-    pub fn add(&mut self, _name: &FieldName, _value: &FieldValue) {}
+    /// Adds a line. `Host` is a hostname rewrite, because a request has one host.
+    pub fn add(&mut self, name: &FieldName, value: &FieldValue) {
+        if !self.takes_host(name, value) && !name.is_of_connection() {
+            self.lines.push((Name::Shared(name.clone()), Value::Shared(value.clone())));
+        }
+    }
 
-    /// Removes every line of the field, those added before included.
-    pub fn remove(&mut self, _name: &FieldName) {}
+    /// Removes every line of the field, those added before included. `Host` stays: no request is
+    /// without one.
+    pub fn remove(&mut self, name: &FieldName) {
+        if !name.matches(b"host") && !name.is_of_connection() {
+            self.forget(Name::Shared(name.clone()));
+        }
+    }
 
     /// Whether the lines of the original head with this name are written.
     pub fn keeps(&self, name: &[u8]) -> bool {
@@ -51,7 +78,7 @@ impl Overlay {
 
     /// Lines to write after those of the original head, in order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.lines.iter().map(|(name, value)| (name.as_str(), value.as_str().as_bytes()))
+        self.lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
 
     /// Whether some filter set, added or removed the field.
@@ -72,5 +99,50 @@ impl Overlay {
         self.path = None;
         self.dropped.clear();
         self.lines.clear();
+    }
+
+    pub(crate) fn add_own(&mut self, name: &'static str, value: String) {
+        self.lines.push((Name::Own(name), Value::Own(value)));
+    }
+
+    pub(crate) fn remove_own(&mut self, name: &'static str) {
+        self.forget(Name::Own(name));
+    }
+
+    fn forget(&mut self, name: Name) {
+        self.lines.retain(|(line, _)| !line.matches(name.as_str().as_bytes()));
+        if self.keeps(name.as_str().as_bytes()) {
+            self.dropped.push(name);
+        }
+    }
+
+    fn takes_host(&mut self, name: &FieldName, value: &FieldValue) -> bool {
+        let is_host = name.matches(b"host");
+        if is_host {
+            self.host = Some(value.shared());
+        }
+        is_host
+    }
+}
+
+impl Name {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Own(name) => name,
+            Self::Shared(name) => name.as_str(),
+        }
+    }
+
+    fn matches(&self, name: &[u8]) -> bool {
+        self.as_str().as_bytes().eq_ignore_ascii_case(name)
+    }
+}
+
+impl Value {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(value) => value.as_bytes(),
+            Self::Shared(value) => value.as_str().as_bytes(),
+        }
     }
 }

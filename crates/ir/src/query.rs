@@ -2,48 +2,52 @@
 
 use std::borrow::Cow;
 
-use crate::{index::HashMap, limits::QUERY_INLINE_MAX};
+use crate::{escape, index::HashMap, limits::QUERY_INLINE_MAX};
 
 /// The parameters of one query. Names and values are decoded when compared; the first of a name
-/// counts. A lookup costs the same however long the query is, once it is read.
-pub(crate) enum Query<'q> {
-    Few { pairs: [(&'q str, &'q str); QUERY_INLINE_MAX], count: usize },
-    Many(HashMap<Cow<'q, [u8]>, &'q str>),
+/// counts. Once it is read, a lookup costs the same however long the query is.
+pub(crate) struct Query<'q> {
+    /// Raw names and values.
+    few: [(&'q str, &'q str); QUERY_INLINE_MAX],
+    count: usize,
+    /// All parameters, by decoded name, where they are more than `few` holds.
+    many: Option<HashMap<Cow<'q, [u8]>, &'q str>>,
 }
 
 impl<'q> Query<'q> {
     pub(crate) fn new(text: &'q str) -> Self {
-        let mut pairs = [("", ""); QUERY_INLINE_MAX];
-        let mut count = 0_usize;
+        let mut query = Self { few: [("", ""); QUERY_INLINE_MAX], count: 0, many: None };
         for pair in split(text) {
-            match pairs.get_mut(count) {
+            match query.few.get_mut(query.count) {
                 Some(slot) => *slot = pair,
-                None => return Self::many(text),
+                None => {
+                    query.many = Some(by_name(text));
+                    break;
+                }
             }
-            count = count.saturating_add(1);
+            query.count = query.count.saturating_add(1);
         }
-        Self::Few { pairs, count }
-    }
-
-    fn many(text: &'q str) -> Self {
-        let mut map = HashMap::default();
-        for (name, value) in split(text) {
-            map.entry(decode(name)).or_insert(value);
-        }
-        Self::Many(map)
+        query
     }
 
     /// The decoded value of the first parameter with this decoded name.
     pub(crate) fn get(&self, name: &str) -> Option<Cow<'q, [u8]>> {
-        match self {
-            Self::Few { pairs, count } => pairs
-                .iter()
-                .take(*count)
-                .find(|(raw, _)| decoded(raw).eq(name.bytes()))
-                .map(|(_, value)| decode(value)),
-            Self::Many(map) => map.get(name.as_bytes()).map(|value| decode(value)),
+        match &self.many {
+            Some(many) => many.get(name.as_bytes()).map(|value| decode(value)),
+            None => {
+                let mut pairs = self.few.iter().take(self.count);
+                pairs.find(|(raw, _)| decoded(raw).eq(name.bytes())).map(|(_, value)| decode(value))
+            }
         }
     }
+}
+
+fn by_name(text: &str) -> HashMap<Cow<'_, [u8]>, &str> {
+    let mut map = HashMap::default();
+    for (name, value) in split(text) {
+        map.entry(decode(name)).or_insert(value);
+    }
+    map
 }
 
 fn split(text: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -68,7 +72,7 @@ fn decoded(raw: &str) -> impl Iterator<Item = u8> {
         rest = after;
         let byte = match first {
             b'+' => b' ',
-            b'%' => match escape(after) {
+            b'%' => match escape::decode(after) {
                 Some((byte, tail)) => {
                     rest = tail;
                     byte
@@ -79,14 +83,4 @@ fn decoded(raw: &str) -> impl Iterator<Item = u8> {
         };
         Some(byte)
     })
-}
-
-/// The byte that two hexadecimal digits at the start stand for, and what follows them.
-pub(crate) fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
-    let ([high, low], rest) = text.split_first_chunk::<2>()?;
-    Some(((digit(*high)? << 4) | digit(*low)?, rest))
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
