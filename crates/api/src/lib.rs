@@ -34,6 +34,7 @@ pub mod reference;
 pub mod reference_grant;
 pub mod resource;
 pub mod route;
+pub mod schema;
 pub mod shape;
 pub mod timestamp;
 pub mod x_kinds;

@@ -33,12 +33,11 @@ pub(super) fn check(
     namespaced: bool,
     errors: &mut Vec<Violation>,
 ) {
-    let text = |key: &str| metadata.and_then(|map| map.get(key)).and_then(Value::as_str).unwrap_or("");
+    let text =
+        |key: &str| metadata.and_then(|map| map.get(key)).and_then(Value::as_str).unwrap_or("");
     let generate = text("generateName");
     if !generate.is_empty() {
-        // The generated part follows, so a dash at the end is as good as a letter.
-        let masked = generate.strip_suffix('-').filter(|rest| !rest.is_empty()).unwrap_or(generate);
-        invalid("metadata.generateName", generate, rule.check(masked), errors);
+        invalid("metadata.generateName", generate, rule.check(&masked(generate)), errors);
     }
     let name = text("name");
     if !name.is_empty() {
@@ -64,6 +63,15 @@ pub(super) fn check(
     }
     labels(metadata.and_then(|map| map.get("labels")), errors);
     annotations(metadata.and_then(|map| map.get("annotations")), errors);
+}
+
+/// A prefix as it is checked: the generated part follows, so a dash at its end is as good as a letter.
+fn masked(prefix: &str) -> String {
+    let kept = prefix.len().checked_sub(2).and_then(|length| prefix.get(..length));
+    match kept {
+        Some(kept) if prefix.ends_with('-') => format!("{kept}a"),
+        Some(_) | None => prefix.to_owned(),
+    }
 }
 
 fn labels(labels: Option<&Value>, errors: &mut Vec<Violation>) {

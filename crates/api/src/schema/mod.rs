@@ -14,6 +14,7 @@
 
 mod defaults;
 mod digest;
+mod functions;
 mod go_text;
 mod list_type;
 mod metadata;

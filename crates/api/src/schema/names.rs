@@ -45,7 +45,9 @@ pub(super) fn qualified_name(name: &str) -> Vec<String> {
             part
         }
         (Some(prefix), Some(part), None) => {
-            errors.extend(dns1123_subdomain(prefix).iter().map(|error| format!("prefix part {error}")));
+            errors.extend(
+                dns1123_subdomain(prefix).iter().map(|error| format!("prefix part {error}")),
+            );
             part
         }
         _ => {

@@ -117,7 +117,9 @@ fn type_check(value: &Value, node: &Node, path: &str, outcome: &mut Outcome) {
         || (wanted.contains(&"integer") && whole(value));
     let countable = matches!(value, Value::String(_) | Value::Array(_));
     match &node.format {
-        Some(format) if !countable && !right && format != actual_format => fail(format, actual_format),
+        Some(format) if !countable && !right && format != actual_format => {
+            fail(format, actual_format)
+        }
         Some(_) if !numeric && countable => outcome.pass(),
         Some(_) | None if right => outcome.pass(),
         Some(_) | None => fail(&wanted.join(","), actual),
@@ -226,7 +228,8 @@ fn whole_object(path: &str, text: &str) -> Violation {
 fn string(text: &str, node: &Node, path: &str, outcome: &mut Outcome) {
     let length = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
     if let Some(most) = node.max_length.filter(|most| length > *most) {
-        let detail = format!("may not be more than {most} bytes");
+        let bytes = if most == 1 { "byte" } else { "bytes" };
+        let detail = format!("may not be more than {most} {bytes}");
         outcome.push(Violation::new(path, ViolationKind::TooLong, None, detail));
         return;
     }
@@ -277,7 +280,8 @@ fn is_date_time(text: &str) -> bool {
         && number(day.next(), 2, 1..=31);
     let zone = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
     let Some((clock, zone)) = time.split_at_checked(zone) else { return false };
-    let (clock, fraction) = clock.split_once('.').map_or((clock, "0"), |(clock, rest)| (clock, rest));
+    let (clock, fraction) =
+        clock.split_once('.').map_or((clock, "0"), |(clock, rest)| (clock, rest));
     let mut parts = clock.splitn(3, ':');
     let clock = number(parts.next(), 2, 0..=23)
         && number(parts.next(), 2, 0..=59)
@@ -350,7 +354,11 @@ fn above(number: &Number, most: i64) -> bool {
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "the bounds of the schemas are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "the bounds of the schemas are far below 2^53"
+)]
 fn as_float(bound: i64) -> f64 {
     bound as f64
 }
@@ -364,22 +372,27 @@ fn list(items: &[Value], node: &Node, path: &str, outcome: &mut Outcome) {
     let length = u64::try_from(items.len()).unwrap_or(u64::MAX);
     if let Some(least) = node.min_items.filter(|least| length < *least) {
         let detail = format!("{path} in body should have at least {least} items");
-        outcome.push(Violation::new(path, ViolationKind::Invalid, Some(length.to_string()), detail));
+        outcome.push(Violation::new(
+            path,
+            ViolationKind::Invalid,
+            Some(length.to_string()),
+            detail,
+        ));
     }
     too_many(length, node.max_items, path, outcome);
     outcome.pass();
 }
 
-fn object(
-    map: &serde_json::Map<String, Value>,
-    node: &Node,
-    path: &str,
-    outcome: &mut Outcome,
-) {
+fn object(map: &serde_json::Map<String, Value>, node: &Node, path: &str, outcome: &mut Outcome) {
     let length = u64::try_from(map.len()).unwrap_or(u64::MAX);
     if let Some(least) = node.min_properties.filter(|least| length < *least) {
         let detail = format!("{path} in body should have at least {least} properties");
-        outcome.push(Violation::new(path, ViolationKind::Invalid, Some(length.to_string()), detail));
+        outcome.push(Violation::new(
+            path,
+            ViolationKind::Invalid,
+            Some(length.to_string()),
+            detail,
+        ));
     }
     too_many(length, node.max_properties, path, outcome);
     for (key, value) in map {
@@ -412,9 +425,11 @@ fn enum_check(value: &Value, node: &Node, path: &str, outcome: &mut Outcome) {
         .iter()
         .map(|allowed| match allowed {
             Value::String(text) => go_text::quote(text),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                go_text::quote(&go_text::json(allowed))
-            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => go_text::quote(&go_text::json(allowed)),
         })
         .collect();
     let detail = format!("supported values: {}", allowed.join(", "));

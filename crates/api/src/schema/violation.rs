@@ -118,10 +118,13 @@ impl Violation {
 impl fmt::Display for Violation {
     /// The line that the API server prints for this error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            ViolationKind::UnknownField | ViolationKind::Deprecated => f.write_str(&self.message),
-            _ if self.path.is_empty() => write!(f, "<nil>: {}", self.message),
-            _ => write!(f, "{}: {}", self.path, self.message),
+        let whole = matches!(self.kind, ViolationKind::UnknownField | ViolationKind::Deprecated);
+        if whole {
+            f.write_str(&self.message)
+        } else if self.path.is_empty() {
+            write!(f, "<nil>: {}", self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
         }
     }
 }
