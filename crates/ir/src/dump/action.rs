@@ -1,0 +1,188 @@
+//! Rules: matches, filters, action.
+
+use super::{Lines, at, list};
+use crate::{
+    Action, Backend, BackendProtocol, Balance, Cluster, Cors, CorsOrigin, FailReason, Filter,
+    Fraction, HeaderMatch, HeaderModifier, Match, Mirror, ObjectRef, PathModifier, QueryMatch,
+    Redirect, Retry, Rewrite, Rule, Target, Timeouts, ValueMatch,
+};
+
+pub(super) fn dump_rule(rule: &Rule, object: &ObjectRef, out: &mut Lines) {
+    let Rule { origin, index, name, matches, filters, action, timeouts, retry } = rule;
+    let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    out.line(1, format_args!("rule {index}{name}: {}", at(origin, object)));
+    for matched in matches {
+        dump_match(matched, object, out);
+    }
+    dump_filters(filters, object, 2, out);
+    match action {
+        Action::Forward(backends) => dump_backends(backends, object, 2, out),
+        Action::Redirect(redirect) => dump_redirect(redirect, object, out),
+        Action::Fail(reason) => out.line(2, format_args!("fail: {}", fail(*reason))),
+    }
+    let Timeouts { request, backend_request } = timeouts;
+    if let Some(request) = request {
+        out.line(2, format_args!("timeout: {request:?}"));
+    }
+    if let Some(backend_request) = backend_request {
+        out.line(2, format_args!("backend timeout: {backend_request:?}"));
+    }
+    if let Some(Retry { attempts, codes, backoff }) = retry {
+        let backoff = backoff.map(|backoff| format!(" after {backoff:?}")).unwrap_or_default();
+        out.line(2, format_args!("retry: {attempts} times on {}{backoff}", list(codes)));
+    }
+}
+
+fn dump_match(matched: &Match, object: &ObjectRef, out: &mut Lines) {
+    let Match { origin, path, method, headers, query } = matched;
+    let mut text = format!("match: {path}");
+    if let Some(method) = method {
+        text.push_str(&format!(", method {method}"));
+    }
+    for HeaderMatch { name, value: wanted } in headers {
+        text.push_str(&format!(", header {name} {}", value(wanted)));
+    }
+    for QueryMatch { name, value: wanted } in query {
+        text.push_str(&format!(", query {name} {}", value(wanted)));
+    }
+    out.line(2, format_args!("{text} {}", at(origin, object)));
+}
+
+fn value(wanted: &ValueMatch) -> String {
+    match wanted {
+        ValueMatch::Exact(text) => format!("= {text:?}"),
+        ValueMatch::Regex(pattern) => format!("~ {:?}", pattern.text()),
+    }
+}
+
+fn dump_filters(filters: &[Filter], object: &ObjectRef, depth: usize, out: &mut Lines) {
+    for filter in filters {
+        match filter {
+            Filter::Cors(cors) => dump_cors(cors, object, depth, out),
+            Filter::Mirror(Mirror { origin, target: to, share }) => {
+                let Fraction { numerator, denominator } = share;
+                let (to, place) = (target(to), at(origin, object));
+                let text = format!("mirror: {numerator}/{denominator} to {to} {place}");
+                out.line(depth, text);
+            }
+            Filter::RequestHeaders(modifier) => dump_headers("request", modifier, depth, out),
+            Filter::ResponseHeaders(modifier) => dump_headers("response", modifier, depth, out),
+            Filter::Rewrite(Rewrite { origin, hostname, path }) => {
+                let mut text = "rewrite:".to_owned();
+                if let Some(hostname) = hostname {
+                    text.push_str(&format!(" host {hostname}"));
+                }
+                text.push_str(&path_modifier(path.as_ref()));
+                out.line(depth, format_args!("{text} {}", at(origin, object)));
+            }
+        }
+    }
+}
+
+fn dump_headers(side: &str, modifier: &HeaderModifier, depth: usize, out: &mut Lines) {
+    let HeaderModifier { set, add, remove } = modifier;
+    for (name, value) in set {
+        out.line(depth, format_args!("{side} header: set {name}: {value}"));
+    }
+    for (name, value) in add {
+        out.line(depth, format_args!("{side} header: add {name}: {value}"));
+    }
+    for name in remove {
+        out.line(depth, format_args!("{side} header: remove {name}"));
+    }
+}
+
+fn dump_cors(cors: &Cors, object: &ObjectRef, depth: usize, out: &mut Lines) {
+    let Cors {
+        origin,
+        allow_origins,
+        allow_credentials,
+        allow_methods,
+        allow_headers,
+        expose_headers,
+        max_age,
+    } = cors;
+    out.line(depth, format_args!("cors: {}", at(origin, object)));
+    let origins = allow_origins.iter().map(|allowed| match allowed {
+        CorsOrigin::Any => "*".to_owned(),
+        CorsOrigin::Origin { scheme, host, port } => {
+            let host = host.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string);
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{scheme}://{host}{port}")
+        }
+    });
+    let inner = depth.saturating_add(1);
+    out.line(inner, format_args!("origins: {}", list(origins)));
+    out.line(inner, format_args!("credentials: {allow_credentials}"));
+    out.line(inner, format_args!("methods: {}", list(allow_methods)));
+    out.line(inner, format_args!("headers: {}", list(allow_headers)));
+    out.line(inner, format_args!("exposed: {}", list(expose_headers)));
+    out.line(inner, format_args!("max age: {max_age}s"));
+}
+
+fn dump_redirect(redirect: &Redirect, object: &ObjectRef, out: &mut Lines) {
+    let Redirect { origin, scheme, hostname, path, port, status } = redirect;
+    let mut text = format!("redirect: {status}");
+    if let Some(scheme) = scheme {
+        text.push_str(&format!(" scheme {scheme}"));
+    }
+    if let Some(hostname) = hostname {
+        text.push_str(&format!(" host {hostname}"));
+    }
+    if let Some(port) = port {
+        text.push_str(&format!(" port {port}"));
+    }
+    text.push_str(&path_modifier(path.as_ref()));
+    out.line(2, format_args!("{text} {}", at(origin, object)));
+}
+
+fn path_modifier(modifier: Option<&PathModifier>) -> String {
+    match modifier {
+        None => String::new(),
+        Some(PathModifier::ReplaceFull(path)) => format!(" path {path}"),
+        Some(PathModifier::ReplacePrefix(prefix)) => format!(" prefix {prefix}"),
+    }
+}
+
+pub(super) fn dump_backends(
+    backends: &[Backend],
+    object: &ObjectRef,
+    depth: usize,
+    out: &mut Lines,
+) {
+    for Backend { origin, weight, target: to, filters } in backends {
+        let place = at(origin, object);
+        out.line(depth, format_args!("forward: {weight} to {} {place}", target(to)));
+        dump_filters(filters, object, depth.saturating_add(1), out);
+    }
+}
+
+fn target(target: &Target) -> String {
+    match target {
+        Target::Cluster(id) => cluster(&id.0),
+        Target::Fail(reason) => fail(*reason).to_owned(),
+    }
+}
+
+pub(super) fn cluster(cluster: &Cluster) -> String {
+    let Cluster { backend, port, protocol, balance } = cluster;
+    let protocol = match protocol {
+        BackendProtocol::Http1 => "http/1.1",
+        BackendProtocol::H2c => "h2c",
+        BackendProtocol::Tcp => "tcp",
+        BackendProtocol::Udp => "udp",
+    };
+    let balance = match balance {
+        Balance::RoundRobin => "",
+        Balance::LeastRequest => " least request",
+    };
+    format!("{backend}:{port} {protocol}{balance}")
+}
+
+fn fail(reason: FailReason) -> &'static str {
+    match reason {
+        FailReason::InvalidBackend => "500 invalid backend",
+        FailReason::NoBackends => "500 no backends",
+        FailReason::UnsupportedRule => "500 unsupported rule",
+    }
+}

@@ -1,0 +1,67 @@
+//! Tables.
+
+use super::{Lines, action, host, list};
+use crate::{BackendEntry, ClusterIndex, ListenerTable, PortKind, RuleEntry, Table};
+
+/// Ports, listeners, rules and clusters as workers see them; matches in order of precedence.
+pub fn dump_table(table: &Table) -> String {
+    let Table { revision, ports, listeners, rules, clusters, certificates, routes: _ } = table;
+    let mut out = Lines::default();
+    out.line(0, format_args!("revision: {revision}"));
+    for (key, port) in ports {
+        let kind = match port.kind {
+            PortKind::Http => "http",
+            PortKind::Tls => "tls",
+            PortKind::Tcp => "tcp",
+            PortKind::Udp => "udp",
+        };
+        let positions = list(port.listeners().map(|listener| listener.index.0));
+        out.line(0, format_args!("port {key}: {kind}, listeners {positions}"));
+    }
+    for listener in listeners {
+        dump_listener(listener, &mut out);
+    }
+    for entry in rules {
+        dump_entry(entry, &mut out);
+    }
+    for (position, id) in clusters.iter().enumerate() {
+        out.line(0, format_args!("cluster {position}: {}", action::cluster(&id.0)));
+    }
+    for id in certificates.keys() {
+        out.line(0, format_args!("certificate {}", id.0));
+    }
+    out.text
+}
+
+fn dump_listener(table: &ListenerTable, out: &mut Lines) {
+    let ListenerTable { index, listener, first_rule, routes } = table;
+    let hostname = host(listener.hostname.as_ref());
+    out.line(0, format_args!("listener {}: {}, host {hostname}", index.0, listener.id));
+    for bucket in routes.ordered_buckets("") {
+        out.line(1, format_args!("host {}:", host(bucket.host.as_ref())));
+        for slot in &bucket.paths.slots {
+            let rule = first_rule.saturating_add(slot.rule);
+            out.line(2, format_args!("rule {rule} match {}", slot.matched));
+        }
+    }
+}
+
+fn dump_entry(entry: &RuleEntry, out: &mut Lines) {
+    let RuleEntry { index, listener, route, rule, backends, total_weight, mirrors } = entry;
+    let (index, listener, object, number) = (index.0, listener.0, &route.object, rule.index);
+    out.line(0, format_args!("rule {index}: listener {listener}, {object} rule {number}"));
+    for BackendEntry { weight_end, cluster, mirrors } in backends {
+        let cluster = position(*cluster);
+        out.line(1, format_args!("until {weight_end} of {total_weight}: cluster {cluster}"));
+        if !mirrors.is_empty() {
+            out.line(2, format_args!("mirrors: {}", list(mirrors.iter().copied().map(position))));
+        }
+    }
+    if !mirrors.is_empty() {
+        out.line(1, format_args!("mirrors: {}", list(mirrors.iter().copied().map(position))));
+    }
+}
+
+fn position(cluster: Option<ClusterIndex>) -> String {
+    cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.0.to_string())
+}
