@@ -1,1 +1,37 @@
-//! The data plane.
+//! The data plane: sockets in, requests matched by `ir`, sockets out.
+//!
+//! One thread per core, each with its own event loop, listeners, upstream pools and counters.
+//! A revision reaches every worker as a message and is swapped between two requests; a request
+//! holds the revision it began with to its end.
+//!
+//! What it must never do: read Kubernetes objects or YAML, decide a route by other means than
+//! [`ir::find()`], forward a byte that was not parsed, wait for a lock on the way of a request, or
+//! keep anything without a bound from [`Limits`].
+//!
+//! Where to start reading: [`handle`] (what the binary calls), [`worker`] (what a thread owns),
+//! `http::connection` (the life of a connection), `http::attempt` (the life of a request),
+//! `http::exchange` (how its bytes move).
+
+mod accept;
+mod buffer;
+pub mod handle;
+mod http;
+pub mod limits;
+pub mod observe;
+mod port;
+mod random;
+mod stream;
+mod timer;
+mod tls;
+mod upstream;
+mod worker;
+
+pub use handle::{Proxy, ProxyConfig, ProxyHandle, StartError};
+pub use limits::Limits;
+pub use observe::{
+    access_log::AccessLog,
+    metrics::{Labels, MetricsSnapshot, Series, Total},
+    prometheus::render_prometheus,
+    reason::Reason,
+};
+pub use upstream::endpoints::EndpointStatus;

@@ -1,0 +1,308 @@
+//! A client's HTTP/1.1 connection: idle, reading a head, in an exchange, closing.
+
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http1::{Parse, RequestError};
+use ir::ListenerId;
+use tokio::net::TcpStream;
+
+use crate::{
+    accept::{Open, PortState},
+    http::{
+        attempt,
+        local::{self, Answer},
+        record::Record,
+        scratch::Scratch,
+    },
+    observe::{
+        metrics::{count, count_bytes},
+        reason::Reason,
+    },
+    stream::Stream,
+    timer::Slot,
+    worker::{Phase, Worker},
+};
+
+/// How long, and how many bytes, a closing connection may still send.
+const LINGER_CLOSE: Duration = Duration::from_secs(1);
+const LINGER_CLOSE_BYTES: usize = 256 * 1024;
+
+/// What an idle connection holds. It must stay small: there are many of them.
+pub(crate) struct Connection {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) stream: Stream,
+    pub(crate) port: Rc<PortState>,
+    pub(crate) timer: Slot,
+    pub(crate) peer: SocketAddr,
+    /// The listener that the handshake chose.
+    pub(crate) tls_listener: Option<Box<ListenerId>>,
+    /// Whether a request was read on it.
+    pub(crate) used: bool,
+    _open: Open,
+}
+
+/// What follows an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    KeepAlive,
+    Close,
+}
+
+enum Turn {
+    /// Nothing came for a while: give the memory back and wait.
+    Idle,
+    Close,
+}
+
+enum Head {
+    Complete(usize),
+    Idle,
+    Closed,
+    Refused(RequestError),
+    Http2,
+    Timeout,
+}
+
+/// Serves a cleartext connection to its end.
+pub(crate) async fn serve_plain(
+    open: Open,
+    worker: Rc<Worker>,
+    port: Rc<PortState>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) {
+    let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
+    serve(Connection {
+        worker,
+        stream: Stream::Plain(tcp),
+        port,
+        timer,
+        peer,
+        tls_listener: None,
+        used: false,
+        _open: open,
+    })
+    .await;
+}
+
+/// Serves a connection whose handshake is done.
+pub(crate) async fn serve_tls(
+    open: Open,
+    worker: Rc<Worker>,
+    port: Rc<PortState>,
+    stream: Stream,
+    peer: SocketAddr,
+    listener: ListenerId,
+) {
+    let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
+    serve(Connection {
+        worker,
+        stream,
+        port,
+        timer,
+        peer,
+        tls_listener: Some(Box::new(listener)),
+        used: false,
+        _open: open,
+    })
+    .await;
+}
+
+async fn serve(mut connection: Connection) {
+    let keep_alive = connection.worker.limits.keep_alive;
+    loop {
+        connection.timer.arm(keep_alive);
+        if !poll_fn(|cx| connection.poll_wake(cx)).await {
+            break;
+        }
+        // Boxed so that the idle connection does not carry the size of the busy one; it lives
+        // over many requests as long as they follow each other.
+        match Box::pin(busy(&mut connection)).await {
+            Turn::Idle => {}
+            Turn::Close => break,
+        }
+    }
+}
+
+async fn busy(connection: &mut Connection) -> Turn {
+    use std::fmt::Write as _;
+    let mut scratch = connection.worker.scratch.take();
+    scratch.names.peer.clear();
+    if write!(scratch.names.peer, "{}", connection.peer.ip()).is_err() {
+        tracing::debug!("an address failed to format");
+    }
+    let turn = requests(connection, &mut scratch).await;
+    connection.worker.scratch.give(scratch, &connection.worker.limits);
+    turn
+}
+
+async fn requests(connection: &mut Connection, scratch: &mut Scratch) -> Turn {
+    loop {
+        scratch.input.release();
+        match read_head(connection, scratch).await {
+            Head::Complete(length) => scratch.input.keep(length),
+            Head::Idle => return Turn::Idle,
+            Head::Closed => return Turn::Close,
+            Head::Timeout => {
+                refuse(connection, scratch, Reason::HeadTimeout, "").await;
+                return Turn::Close;
+            }
+            Head::Refused(error) => {
+                let reason = Reason::of_head_error(error.status);
+                refuse(connection, scratch, reason, error.reason.label()).await;
+                return Turn::Close;
+            }
+            Head::Http2 => {
+                refuse(connection, scratch, Reason::Http2Preface, "").await;
+                return Turn::Close;
+            }
+        }
+        connection.used = true;
+        match attempt::serve(connection, scratch).await {
+            After::KeepAlive => {}
+            After::Close => {
+                connection.close(scratch).await;
+                return Turn::Close;
+            }
+        }
+    }
+}
+
+async fn read_head(connection: &mut Connection, scratch: &mut Scratch) -> Head {
+    let limits = Rc::clone(&connection.worker);
+    let limits = &*limits.limits;
+    scratch.input.grow(limits.buffer_initial, limits.buffer_initial);
+    let mut timing_head = !scratch.input.is_empty();
+    connection.timer.arm(if timing_head { limits.head_timeout } else { limits.linger });
+    let mut parsed = 0usize;
+    poll_fn(|cx| {
+        loop {
+            let length = scratch.input.len();
+            if length > parsed {
+                parsed = length;
+                match scratch.request.parse(scratch.input.unread(), &limits.head) {
+                    Ok(Parse::Complete { head_len }) => {
+                        return Poll::Ready(Head::Complete(head_len));
+                    }
+                    Ok(Parse::Http2Preface) => return Poll::Ready(Head::Http2),
+                    Ok(Parse::Partial) if timing_head => {}
+                    Ok(Parse::Partial) => {
+                        timing_head = true;
+                        connection.timer.arm(limits.head_timeout);
+                    }
+                    Err(error) => return Poll::Ready(Head::Refused(error)),
+                }
+            }
+            if !scratch.input.has_space() {
+                scratch.input.grow(limits.buffer_initial, limits.head.head_bytes);
+            }
+            match connection.stream.poll_read(cx, scratch.input.space()) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Head::Closed),
+                Poll::Ready(Ok(read)) => {
+                    scratch.input.filled(read);
+                    connection.received(read);
+                }
+                Poll::Pending if connection.timer.expired() && timing_head => {
+                    return Poll::Ready(Head::Timeout);
+                }
+                Poll::Pending if timing_head => return Poll::Pending,
+                Poll::Pending if connection.must_close() => return Poll::Ready(Head::Closed),
+                Poll::Pending if connection.timer.expired() => return Poll::Ready(Head::Idle),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// Answers a head that is not served, and logs it.
+async fn refuse(
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    reason: Reason,
+    detail: &'static str,
+) {
+    let worker = Rc::clone(&connection.worker);
+    let mut record = Record::new(worker.clock.now());
+    record.detail = detail;
+    scratch.names.host.clear();
+    scratch.names.path.clear();
+    local::make_request_id(&worker.random, &mut scratch.names.request_id);
+    let answer = Answer::closing(reason);
+    local::write(&worker, scratch, &answer, &mut record, local::Shape::default());
+    local::send(connection, scratch, &mut record).await;
+    record.finish_unread(&worker, connection, scratch);
+    connection.close(scratch).await;
+}
+
+impl Connection {
+    pub(crate) fn received(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        count_bytes(&self.worker.counters.totals.downstream_in, bytes);
+    }
+
+    /// Whether no further request may be read.
+    pub(crate) fn must_close(&self) -> bool {
+        self.port.is_closed() || self.worker.phase() == Phase::Closing
+    }
+
+    /// Whether the client is told that its next request needs another connection.
+    pub(crate) fn is_last(&self) -> bool {
+        self.port.is_closed() || self.worker.phase() >= Phase::Draining
+    }
+
+    /// Ready with true when the client sent something, with false when the wait is over.
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.stream.tcp().poll_read_ready(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        if self.timer.expired() || self.must_close() {
+            return Poll::Ready(false);
+        }
+        Poll::Pending
+    }
+
+    /// Ends our side, then reads for a moment: closing with unread bytes would reset the
+    /// connection and might destroy the answer before the client has read it.
+    pub(crate) async fn close(&mut self, scratch: &mut Scratch) {
+        self.timer.arm(LINGER_CLOSE);
+        let ended: io::Result<()> = poll_fn(|cx| match self.stream.poll_shutdown(cx) {
+            Poll::Pending if self.timer.expired() => Poll::Ready(Ok(())),
+            other => other,
+        })
+        .await;
+        if ended.is_err() {
+            return;
+        }
+        let mut left = LINGER_CLOSE_BYTES;
+        poll_fn(|cx| {
+            loop {
+                scratch.input.clear();
+                match self.stream.poll_read(cx, scratch.input.space()) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                    Poll::Ready(Ok(read)) => {
+                        left = left.saturating_sub(read);
+                        if left == 0 {
+                            return Poll::Ready(());
+                        }
+                    }
+                    Poll::Pending if self.timer.expired() => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Counts one request.
+    pub(crate) fn count_request(&self) {
+        count(&self.worker.counters.totals.requests);
+    }
+}

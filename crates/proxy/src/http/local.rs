@@ -1,0 +1,175 @@
+//! Answers of our own: a status, the request id, and nothing about the inside.
+
+use std::{borrow::Cow, future::poll_fn, rc::Rc, task::Poll};
+
+use http1::{
+    Method, Version, write_content_length, write_field, write_head_end, write_status_line,
+};
+use ir::Overlay;
+
+use crate::{
+    http::{connection::Connection, forward::append_overlay, record::Record, scratch::Scratch},
+    observe::reason::Reason,
+    random::Random,
+    worker::Worker,
+};
+
+/// An answer that no backend gave.
+pub(crate) struct Answer {
+    pub(crate) reason: Reason,
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(Cow<'static, str>, String)>,
+    /// The connection is not fit for another request.
+    pub(crate) close: bool,
+}
+
+impl Answer {
+    pub(crate) fn of(reason: Reason) -> Self {
+        let status = if reason.status() == 0 { 500 } else { reason.status() };
+        Self { reason, status, fields: Vec::new(), close: false }
+    }
+
+    pub(crate) fn closing(reason: Reason) -> Self {
+        Self { close: true, ..Self::of(reason) }
+    }
+}
+
+/// What the request says about the form of its answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shape {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+}
+
+/// Puts the answer into `scratch.to_client`.
+pub(crate) fn write(
+    worker: &Worker,
+    scratch: &mut Scratch,
+    answer: &Answer,
+    record: &mut Record<'_>,
+    shape: Shape,
+) {
+    record.reason = Some(answer.reason);
+    record.status = answer.status;
+    let Scratch { to_client, names, response_overlay, .. } = scratch;
+    to_client.clear();
+    let out = &mut to_client.bytes;
+    if write_all(worker, out, answer, response_overlay, &names.request_id, shape).is_err() {
+        out.clear();
+        out.extend_from_slice(b"HTTP/1.1 500 Internal Server Error\r\n");
+        out.extend_from_slice(b"content-length: 0\r\nconnection: close\r\n\r\n");
+    }
+}
+
+fn write_all(
+    worker: &Worker,
+    out: &mut Vec<u8>,
+    answer: &Answer,
+    overlay: &Overlay,
+    request_id: &str,
+    shape: Shape,
+) -> Result<(), http1::WriteError> {
+    let phrase = phrase(answer.status);
+    write_status_line(out, answer.status, phrase.as_bytes())?;
+    worker.log.http_date(worker.clock.now(), |date| write_field(out, b"date", date.as_bytes()))?;
+    for (name, value) in &answer.fields {
+        if overlay.is_empty() || overlay.keeps(name.as_bytes()) {
+            write_field(out, name.as_bytes(), value.as_bytes())?;
+        }
+    }
+    append_overlay(out, overlay);
+    write_field(out, b"x-request-id", request_id.as_bytes())?;
+    let mut body = String::new();
+    let bodyless = answer.status == 204 || answer.status < 400;
+    if !bodyless {
+        body = format!("{} {phrase}\nrequest id: {request_id}\n", answer.status);
+        write_field(out, b"content-type", b"text/plain; charset=utf-8")?;
+    }
+    if answer.status != 204 {
+        write_content_length(out, u64::try_from(body.len()).unwrap_or(0));
+    }
+    if answer.close {
+        write_field(out, b"connection", b"close")?;
+    } else if shape.version == Version::Http10 {
+        write_field(out, b"connection", b"keep-alive")?;
+    }
+    write_head_end(out);
+    if shape.method != Method::Head {
+        out.extend_from_slice(body.as_bytes());
+    }
+    Ok(())
+}
+
+/// Sends what is in `scratch.to_client`; false when the client is gone or does not read.
+pub(crate) async fn send(
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    record: &mut Record<'_>,
+) -> bool {
+    let worker = Rc::clone(&connection.worker);
+    connection.timer.arm(worker.limits.write_idle);
+    poll_fn(|cx| {
+        loop {
+            let pending = scratch.to_client.pending();
+            if pending.is_empty() {
+                return match connection.stream.poll_flush(cx) {
+                    Poll::Ready(flushed) => Poll::Ready(flushed.is_ok()),
+                    Poll::Pending if connection.timer.expired() => Poll::Ready(false),
+                    Poll::Pending => Poll::Pending,
+                };
+            }
+            match connection.stream.poll_write(cx, pending) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
+                Poll::Ready(Ok(written)) => {
+                    scratch.to_client.advance(written);
+                    record.add_sent(written);
+                    connection.timer.arm(worker.limits.write_idle);
+                }
+                Poll::Pending if connection.timer.expired() => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// A new random request id: 32 hexadecimal digits.
+pub(crate) fn make_request_id(random: &Random, out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.clear();
+    for number in [random.next(), random.next()] {
+        for byte in number.to_be_bytes() {
+            for nibble in [byte >> 4, byte & 0xf] {
+                out.push(char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0')));
+            }
+        }
+    }
+}
+
+fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

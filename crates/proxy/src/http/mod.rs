@@ -1,0 +1,17 @@
+//! HTTP/1.1 towards clients and backends.
+//!
+//! A connection ([`connection`]) reads a head, [`request`] decides what becomes of it, [`attempt`]
+//! picks endpoints until one answers, and [`exchange`] moves the bytes.
+
+pub(crate) mod attempt;
+pub(crate) mod connection;
+pub(crate) mod exchange;
+pub(crate) mod forward;
+pub(crate) mod forwarded;
+pub(crate) mod local;
+pub(crate) mod mirror;
+pub(crate) mod record;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod scratch;
+pub(crate) mod upgrade;

@@ -1,0 +1,76 @@
+//! What a busy connection needs and an idle one gives back.
+
+use std::cell::RefCell;
+
+use http1::{BodyDecoder, RequestHead, ResponseHead};
+use ir::Overlay;
+
+use crate::{
+    buffer::{Buffer, Outgoing},
+    limits::Limits,
+};
+
+/// Memory of one exchange at a time, reused by the next.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// From the client; keeps the request head while its exchange lasts.
+    pub(crate) input: Buffer,
+    pub(crate) from_upstream: Buffer,
+    pub(crate) to_upstream: Outgoing,
+    pub(crate) to_client: Outgoing,
+    pub(crate) request: RequestHead,
+    pub(crate) response: ResponseHead,
+    pub(crate) request_body: BodyDecoder,
+    pub(crate) response_body: BodyDecoder,
+    pub(crate) request_overlay: Overlay,
+    pub(crate) response_overlay: Overlay,
+    pub(crate) names: Names,
+}
+
+/// Texts derived from the request head.
+#[derive(Default)]
+pub(crate) struct Names {
+    /// Canonical host without port; empty when the request has none.
+    pub(crate) host: String,
+    /// Canonical path.
+    pub(crate) path: String,
+    /// Value of the request id that is forwarded and logged.
+    pub(crate) request_id: String,
+    /// The peer's address.
+    pub(crate) peer: String,
+}
+
+/// Scratches of one worker that wait for their next use.
+#[derive(Default)]
+pub(crate) struct ScratchPool {
+    free: RefCell<Vec<Box<Scratch>>>,
+}
+
+impl ScratchPool {
+    pub(crate) fn take(&self) -> Box<Scratch> {
+        self.free.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a scratch back; what grew beyond the usual is freed.
+    pub(crate) fn give(&self, mut scratch: Box<Scratch>, limits: &Limits) {
+        let mut free = self.free.borrow_mut();
+        if free.len() >= limits.scratch_kept {
+            return;
+        }
+        for buffer in [&mut scratch.input, &mut scratch.from_upstream] {
+            buffer.clear();
+            if buffer.capacity() > limits.buffer_initial {
+                *buffer = Buffer::default();
+            }
+        }
+        for outgoing in [&mut scratch.to_upstream, &mut scratch.to_client] {
+            outgoing.clear();
+            if outgoing.bytes.capacity() > limits.buffer_initial.saturating_mul(2) {
+                *outgoing = Outgoing::default();
+            }
+        }
+        scratch.request.reset();
+        scratch.response.reset();
+        free.push(scratch);
+    }
+}

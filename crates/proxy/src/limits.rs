@@ -1,0 +1,110 @@
+//! Every bound of the data plane, in one place.
+
+use std::time::Duration;
+
+/// Bounds on what one process, connection or request may cost.
+///
+/// Sizes are bytes, counts are per process unless a field says otherwise, and a duration is
+/// measured with the worker's coarse clock (a late firing of up to 50 ms is normal).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Downstream connections of the whole process; one more is closed at once.
+    pub connections: usize,
+    /// TLS handshakes in progress, per worker; one more connection is closed at once.
+    pub handshakes: usize,
+    /// From the first byte of a request to the end of its head.
+    pub head_timeout: Duration,
+    /// Without a byte of a request body.
+    pub body_idle: Duration,
+    /// Between two requests of one connection.
+    pub keep_alive: Duration,
+    /// Without the client taking a byte of a response.
+    pub write_idle: Duration,
+    /// TCP connect to one endpoint.
+    pub connect: Duration,
+    /// Without a byte from a backend that owes a response.
+    pub response_idle: Duration,
+    /// Without a byte in either direction of an upgraded connection.
+    pub tunnel_idle: Duration,
+    /// ClientHello and TLS handshake, together.
+    pub handshake_timeout: Duration,
+    /// Size of a ClientHello with its record headers.
+    pub client_hello: usize,
+    /// Interim (1xx) responses before a final one.
+    pub interim_responses: u32,
+    /// Unread request body that is read and dropped to keep a connection.
+    pub drain_body: usize,
+    /// Request bytes, head included, kept for another attempt.
+    pub replay: usize,
+    /// First and largest size of a buffer.
+    pub buffer_initial: usize,
+    pub buffer_largest: usize,
+    /// Sets of buffers that a worker keeps for reuse.
+    pub scratch_kept: usize,
+    /// Request body bytes that a mirror may lag behind before it is dropped.
+    pub mirror_backlog: usize,
+    /// Mirror requests in flight, per worker.
+    pub mirrors: usize,
+    /// Idle upstream connections per endpoint and worker.
+    pub pool_per_endpoint: usize,
+    /// How long an upstream connection may idle.
+    pub pool_idle: Duration,
+    /// Endpoints tried for one request when connects fail.
+    pub connect_attempts: u32,
+    /// How long a connection keeps its buffers after a response.
+    pub linger: Duration,
+    /// Commands queued to a worker.
+    pub commands: usize,
+    /// Bytes of access log lines a worker collects before it hands them to the writer.
+    pub log_batch: usize,
+    /// Batches queued to the access log writer; when full, lines are dropped and counted.
+    pub log_queue: usize,
+    /// Misses per second and worker that are explained in the access log.
+    pub explained_misses: u32,
+    /// Pause after an accept that failed for want of a resource.
+    pub accept_backoff: Duration,
+    /// Pending connections that the kernel queues per socket.
+    pub backlog: i32,
+    /// Rules with counters of their own; further ones share one series.
+    pub metric_series: usize,
+    /// What an HTTP/1.1 head may hold.
+    pub head: http1::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            handshakes: 1_000,
+            head_timeout: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(60),
+            write_idle: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            response_idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(3600),
+            handshake_timeout: Duration::from_secs(10),
+            client_hello: 16 * 1024,
+            interim_responses: 16,
+            drain_body: 64 * 1024,
+            replay: 64 * 1024,
+            buffer_initial: 16 * 1024,
+            buffer_largest: 128 * 1024,
+            scratch_kept: 64,
+            mirror_backlog: 256 * 1024,
+            mirrors: 256,
+            pool_per_endpoint: 256,
+            pool_idle: Duration::from_secs(30),
+            connect_attempts: 3,
+            linger: Duration::from_millis(500),
+            commands: 64,
+            log_batch: 32 * 1024,
+            log_queue: 64,
+            explained_misses: 10,
+            accept_backoff: Duration::from_millis(20),
+            backlog: 4096,
+            metric_series: 20_000,
+            head: http1::Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What the data plane tells about itself: reasons, metrics, access log.
+
+pub mod access_log;
+pub mod metrics;
+pub mod prometheus;
+pub mod reason;

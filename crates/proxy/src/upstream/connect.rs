@@ -1,0 +1,18 @@
+//! Opening a connection to an endpoint.
+
+use std::{io, net::SocketAddr};
+
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Connects without delayed small writes. The caller bounds the time.
+///
+/// # Errors
+/// Those of `socket(2)` and `connect(2)`.
+pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_nodelay(true)?;
+    socket.connect(address).await
+}

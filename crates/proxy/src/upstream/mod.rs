@@ -1,0 +1,6 @@
+//! The way to the endpoints: which one, over which connection.
+
+pub(crate) mod balance;
+pub(crate) mod connect;
+pub(crate) mod endpoints;
+pub(crate) mod pool;

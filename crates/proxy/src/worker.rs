@@ -1,0 +1,309 @@
+//! One worker: a thread, its event loop, and everything that its connections share.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use ir::{PortKey, Table};
+use tokio::{
+    net::TcpStream,
+    runtime::{Builder, LocalOptions},
+    sync::{mpsc, oneshot},
+};
+
+use crate::{
+    accept::{self, PortState},
+    http::scratch::ScratchPool,
+    limits::Limits,
+    observe::{
+        access_log::Sink,
+        metrics::{Counters, MetricsSnapshot, TableCounters, count},
+    },
+    random::Random,
+    timer::{Clock, Deadlines, Slot, thread_woke},
+    tls::config::TlsTable,
+    upstream::{
+        endpoints::{ClusterState, EndpointStatus, SharedEndpoints, Upstreams},
+        pool,
+    },
+};
+
+/// One revision as it is handed to workers.
+pub(crate) struct Generation {
+    pub(crate) table: Arc<Table>,
+    pub(crate) tls: TlsTable,
+}
+
+/// How far a graceful end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Serving,
+    /// Connections are accepted, and told to close after their response.
+    Draining,
+    /// Nothing is accepted; idle connections are closed.
+    Closing,
+}
+
+/// What the handle, or another worker, asks of a worker.
+pub(crate) enum Command {
+    Apply {
+        generation: Arc<Generation>,
+        listeners: Vec<(PortKey, TcpListener)>,
+        done: oneshot::Sender<()>,
+    },
+    ClosePort {
+        key: PortKey,
+        done: oneshot::Sender<()>,
+    },
+    Endpoints {
+        endpoints: Arc<SharedEndpoints>,
+        done: oneshot::Sender<()>,
+    },
+    Adopt {
+        tcp: std::net::TcpStream,
+        peer: SocketAddr,
+        port: PortKey,
+    },
+    Metrics(oneshot::Sender<MetricsSnapshot>),
+    EndpointStates(oneshot::Sender<Vec<EndpointStatus>>),
+    Phase(Phase),
+    Stop,
+}
+
+/// Connections of every worker, and the way to hand one over.
+pub(crate) struct Peers {
+    pub(crate) open: Vec<AtomicUsize>,
+    pub(crate) commands: Vec<mpsc::Sender<Command>>,
+}
+
+impl Peers {
+    pub(crate) fn total(&self) -> usize {
+        self.open.iter().map(|open| open.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// A revision with this worker's state for it. A request holds it from its head to its end.
+pub(crate) struct WorkerTable {
+    pub(crate) generation: Arc<Generation>,
+    /// By cluster index.
+    pub(crate) clusters: Vec<Rc<ClusterState>>,
+    pub(crate) counters: Rc<TableCounters>,
+}
+
+impl WorkerTable {
+    pub(crate) fn table(&self) -> &Table {
+        &self.generation.table
+    }
+}
+
+/// The state of a worker; one `Rc` of it in each task.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) clock: Rc<Clock>,
+    pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) random: Random,
+    pub(crate) scratch: ScratchPool,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) counters: Counters,
+    pub(crate) log: Sink,
+    pub(crate) explained: Cell<(u64, u32)>,
+    pub(crate) mirrors: Cell<usize>,
+    pub(crate) handshakes: Cell<usize>,
+    phase: Cell<Phase>,
+    table: RefCell<Option<Rc<WorkerTable>>>,
+    ports: RefCell<BTreeMap<PortKey, Rc<PortState>>>,
+}
+
+/// What a worker is started with.
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) log: Sink,
+    pub(crate) commands: mpsc::Receiver<Command>,
+}
+
+/// Runs a worker on this thread until it is told to stop.
+pub(crate) fn run(start: Start) -> std::io::Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .on_thread_unpark(thread_woke)
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(serve(start));
+    Ok(())
+}
+
+async fn serve(start: Start) {
+    let clock = Rc::new(Clock::new());
+    let worker = Rc::new(Worker {
+        index: start.index,
+        limits: start.limits,
+        peers: start.peers,
+        deadlines: Deadlines::new(Rc::clone(&clock)),
+        clock,
+        random: Random::new(),
+        scratch: ScratchPool::default(),
+        upstreams: Upstreams::default(),
+        counters: Counters::new(),
+        log: start.log,
+        explained: Cell::new((0, 0)),
+        mirrors: Cell::new(0),
+        handshakes: Cell::new(0),
+        phase: Cell::new(Phase::Serving),
+        table: RefCell::new(None),
+        ports: RefCell::default(),
+    });
+    let sweeper = Rc::clone(&worker);
+    let sweeping = tokio::task::spawn_local(async move {
+        let housekeeping = Rc::clone(&sweeper);
+        sweeper.deadlines.run(move || housekeeping.housekeeping()).await;
+    });
+    let mut commands = start.commands;
+    while let Some(command) = commands.recv().await {
+        if !worker.handle(command) {
+            break;
+        }
+    }
+    sweeping.abort();
+    worker.log.flush();
+}
+
+impl Worker {
+    /// The current revision; `None` before the first.
+    pub(crate) fn table(&self) -> Option<Rc<WorkerTable>> {
+        self.table.borrow().clone()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(crate) fn slot(&self, context: &std::task::Context<'_>) -> Slot {
+        self.deadlines.slot(context.waker().clone())
+    }
+
+    pub(crate) fn open(&self) -> Option<&AtomicUsize> {
+        self.peers.open.get(self.index)
+    }
+
+    /// Whether this second's share of explained misses is not used up.
+    pub(crate) fn may_explain(&self) -> bool {
+        let second = self.clock.second();
+        let (last, used) = self.explained.get();
+        let used = if last == second { used } else { 0 };
+        self.explained.set((second, used.saturating_add(1)));
+        used < self.limits.explained_misses
+    }
+
+    /// Regular work beside connections; true while there is a reason to come back.
+    fn housekeeping(&self) -> bool {
+        let pooled = pool::sweep(&self.upstreams, self.clock.now(), self.limits.pool_idle);
+        self.log.flush();
+        pooled > 0
+    }
+
+    fn handle(self: &Rc<Self>, command: Command) -> bool {
+        match command {
+            Command::Apply { generation, listeners, done } => {
+                self.apply(generation, listeners);
+                answer(done, ());
+            }
+            Command::ClosePort { key, done } => {
+                let port = self.ports.borrow_mut().remove(&key);
+                port.iter().for_each(|port| port.close());
+                self.deadlines.wake_all();
+                answer(done, ());
+            }
+            Command::Endpoints { endpoints, done } => {
+                self.upstreams.set_endpoints(endpoints);
+                answer(done, ());
+            }
+            Command::Adopt { tcp, peer, port } => self.adopt(tcp, peer, &port),
+            Command::Metrics(done) => answer(done, self.read_metrics()),
+            Command::EndpointStates(done) => answer(done, self.upstreams.status()),
+            Command::Phase(phase) => self.enter(phase),
+            Command::Stop => return false,
+        }
+        true
+    }
+
+    fn apply(self: &Rc<Self>, generation: Arc<Generation>, listeners: Vec<(PortKey, TcpListener)>) {
+        let table = &generation.table;
+        let previous = self.table();
+        let clusters = self.upstreams.reconcile(&table.clusters, || self.random.below(1 << 16));
+        let old = previous.as_ref().map(|old| (old.table(), &*old.counters));
+        let counters = Rc::new(TableCounters::carry(table, old));
+        self.counters.table.replace(Rc::clone(&counters));
+        let next = WorkerTable { generation: Arc::clone(&generation), clusters, counters };
+        self.table.replace(Some(Rc::new(next)));
+        let mut removed = false;
+        self.ports.borrow_mut().retain(|key, port| {
+            let stays = table.ports.contains_key(key);
+            if !stays {
+                port.close();
+                removed = true;
+            }
+            stays
+        });
+        for (key, listener) in listeners {
+            let Some(kind) = table.ports.get(&key).map(|port| port.kind) else { continue };
+            match accept::start(self, key, kind, listener) {
+                Ok(port) => {
+                    self.ports.borrow_mut().insert(key, port);
+                }
+                Err(error) => tracing::error!(?key, %error, "a bound port is not served"),
+            }
+        }
+        if removed {
+            self.deadlines.wake_all();
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, tcp: std::net::TcpStream, peer: SocketAddr, key: &PortKey) {
+        let port = self.ports.borrow().get(key).cloned();
+        let (Some(port), Ok(tcp)) = (port, TcpStream::from_std(tcp)) else { return };
+        count(&self.counters.totals.adopted);
+        accept::serve(self, &port, tcp, peer);
+    }
+
+    fn read_metrics(&self) -> MetricsSnapshot {
+        self.counters.totals.log_drops.set(self.log.dropped());
+        let open = self.open().map_or(0, |open| open.load(Ordering::Relaxed));
+        self.counters.totals.open.set(u64::try_from(open).unwrap_or(u64::MAX));
+        let mut snapshot = self.counters.read();
+        if let Some(table) = self.table() {
+            let most = self.limits.metric_series;
+            snapshot.series = table.counters.read(table.table());
+            snapshot.series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            snapshot.series.truncate(most);
+        }
+        snapshot
+    }
+
+    fn enter(&self, phase: Phase) {
+        if phase <= self.phase.get() {
+            return;
+        }
+        self.phase.set(phase);
+        if phase == Phase::Closing {
+            self.ports.take().values().for_each(|port| port.close());
+            self.deadlines.wake_all();
+        }
+    }
+}
+
+fn answer<T>(done: oneshot::Sender<T>, value: T) {
+    if done.send(value).is_err() {
+        tracing::debug!("nobody waits for a worker's answer any more");
+    }
+}
