@@ -4,9 +4,13 @@
 //! what the client wrote there, only what we write ourselves. That is why the judgement is here,
 //! beside the matcher, and not where bytes are written.
 
+mod view;
+
 use std::net::IpAddr;
 
 use crate::TrustedPeers;
+
+pub use view::{Arrival, Judged, listener_of};
 
 /// Fields that a client cannot set unless its peer is trusted; lower case.
 pub const FORWARDING_FIELDS: [&str; 6] = [
