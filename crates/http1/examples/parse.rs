@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http1::{Asked, Limits, RequestHead, ResponseHead, write_field, write_request_line};
 
+/// Rounds of each measurement, unless the first argument gives another number.
 const ROUNDS: u32 = 1_000_000;
 
 const SMALL: &[u8] = b"GET /echo/1k?x=1 HTTP/1.1\r\nHost: example.com:8080\r\n\r\n";
@@ -19,14 +20,15 @@ const RESPONSE: &[u8] =
 Content-Type: application/octet-stream\r\nContent-Length: 1024\r\nConnection: keep-alive\r\n\r\n";
 
 fn nanoseconds(name: &str, mut work: impl FnMut()) {
-    for _ in 0..ROUNDS / 10 {
+    let rounds = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(ROUNDS).max(1);
+    for _ in 0..rounds / 10 {
         work();
     }
     let start = Instant::now();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         work();
     }
-    let each = start.elapsed().as_nanos() / u128::from(ROUNDS);
+    let each = start.elapsed().as_nanos() / u128::from(rounds);
     println!("{name:40} {each:>6} ns");
 }
 

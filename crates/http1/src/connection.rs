@@ -106,7 +106,7 @@ fn nominate(buf: &[u8], index: &mut FieldIndex, name: &[u8]) {
 fn is_protected(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"x-forwarded-";
     let forwarded = name.get(..PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(PREFIX));
-    let known = match Known::from_name(name) {
+    let known = match Known::from_token(name) {
         Some(
             Known::Authorization
             | Known::ContentLength

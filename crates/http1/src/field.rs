@@ -122,6 +122,18 @@ impl FieldIndex {
             .map(move |f| f.value.of(buf))
     }
 
+    #[inline]
+    fn push(&mut self, buf: &[u8], name: Span, value: Span, underscore: bool, limits: FieldLimits) {
+        let known = Known::from_token(name.of(buf));
+        let disposition = match known {
+            Some(known) => disposition_of(known),
+            None if underscore => limits.underscore,
+            None => Disposition::Forward,
+        };
+        self.present |= known.map_or(0, Known::bit);
+        self.fields.push(Field { name, value, known, disposition });
+    }
+
     pub(crate) fn clear(&mut self) {
         self.fields.clear();
         self.present = 0;
@@ -223,72 +235,97 @@ impl FieldScanner {
         index: &mut FieldIndex,
         limits: FieldLimits,
     ) -> Result<Option<usize>, FieldError> {
+        let (mut phase, mut pos) = (self.phase, self.pos);
         loop {
-            match self.phase {
-                Phase::LineStart => {
-                    let Some(first) = buf.get(self.pos) else { return Ok(None) };
-                    match *first {
-                        b'\r' => return line_end(buf, self.pos),
-                        _ if index.fields.len() >= limits.fields => {
-                            return Err(FieldError::TooMany);
-                        }
-                        b'\n' => return Err(FieldError::BareLf),
-                        b':' => return Err(FieldError::EmptyName),
-                        b' ' | b'\t' if index.fields.is_empty() => {
-                            return Err(FieldError::LeadingSpace);
-                        }
-                        b' ' | b'\t' => return Err(FieldError::ObsFold),
-                        _ => self.phase = Phase::Name { start: self.pos, underscore: false },
+            let step = match phase {
+                Phase::LineStart => match line_start(buf, pos, index.fields.len(), limits)? {
+                    LineStart::Field => {
+                        phase = Phase::Name { start: pos, underscore: false };
+                        continue;
                     }
-                }
+                    LineStart::End(end) => return Ok(Some(end)),
+                    LineStart::More => None,
+                },
                 Phase::Name { start, underscore } => {
-                    let (end, found) = token_end(buf, self.pos);
+                    let (end, found) = token_end(buf, pos);
+                    pos = end;
                     let underscore = underscore | found;
-                    self.pos = end;
                     match buf.get(end) {
                         Some(b':') => {
+                            pos = end + 1;
                             let name = Span::new(start, end);
-                            self.pos = end + 1;
-                            self.phase = Phase::Value { name, start: end + 1, underscore };
+                            phase = Phase::Value { name, start: pos, underscore };
+                            continue;
                         }
                         Some(stop) => return Err(name_error(*stop)),
-                        None => {
-                            self.phase = Phase::Name { start, underscore };
-                            return Ok(None);
-                        }
+                        None => phase = Phase::Name { start, underscore },
                     }
+                    None
                 }
                 Phase::Value { name, start, underscore } => {
-                    self.pos = value_end(buf, self.pos);
-                    if self.pos - start > limits.value_bytes {
-                        return Err(FieldError::ValueTooLong);
+                    pos = value_end(buf, pos);
+                    let next = value_line_end(buf, start, pos, limits)?;
+                    if next.is_some() {
+                        let (from, to) = trim(buf, start, pos);
+                        index.push(buf, name, Span::new(from, to), underscore, limits);
                     }
-                    let next = match buf.get(self.pos) {
-                        Some(b'\r') => line_end(buf, self.pos)?,
-                        Some(b'\n') => return Err(FieldError::BareLf),
-                        Some(_) => return Err(FieldError::Value),
-                        None => None,
-                    };
-                    let Some(next) = next else { return Ok(None) };
-                    let (from, to) = trim(buf, start, self.pos);
-                    let mut field = new_field(buf, name, Span::new(from, to));
-                    if underscore {
-                        field.disposition = limits.underscore;
-                    }
-                    index.present |= field.known.map_or(0, Known::bit);
-                    index.fields.push(field);
-                    self.pos = next;
-                    self.phase = Phase::LineStart;
+                    next
                 }
-            }
+            };
+            let Some(next) = step else {
+                (self.phase, self.pos) = (phase, pos);
+                return Ok(None);
+            };
+            pos = next;
+            phase = Phase::LineStart;
         }
     }
 }
 
-fn new_field(buf: &[u8], name: Span, value: Span) -> Field {
-    let known = Known::from_name(name.of(buf));
-    let disposition = known.map_or(Disposition::Forward, disposition_of);
-    Field { name, value, known, disposition }
+/// What stands at the start of a line.
+enum LineStart {
+    Field,
+    /// The empty line; the offset behind it.
+    End(usize),
+    More,
+}
+
+#[inline]
+fn line_start(
+    buf: &[u8],
+    pos: usize,
+    fields: usize,
+    limits: FieldLimits,
+) -> Result<LineStart, FieldError> {
+    match buf.get(pos) {
+        None => Ok(LineStart::More),
+        Some(b'\r') => Ok(line_end(buf, pos)?.map_or(LineStart::More, LineStart::End)),
+        Some(_) if fields >= limits.fields => Err(FieldError::TooMany),
+        Some(b'\n') => Err(FieldError::BareLf),
+        Some(b':') => Err(FieldError::EmptyName),
+        Some(b' ' | b'\t') if fields == 0 => Err(FieldError::LeadingSpace),
+        Some(b' ' | b'\t') => Err(FieldError::ObsFold),
+        Some(_) => Ok(LineStart::Field),
+    }
+}
+
+/// Offset behind the line end at `end`, where a value that started at `start` stops.
+#[inline]
+fn value_line_end(
+    buf: &[u8],
+    start: usize,
+    end: usize,
+    limits: FieldLimits,
+) -> Result<Option<usize>, FieldError> {
+    if end - start > limits.value_bytes {
+        return Err(FieldError::ValueTooLong);
+    }
+    match buf.get(end) {
+        Some(b'\r') => line_end(buf, end),
+        Some(b'\n') => Err(FieldError::BareLf),
+        Some(_) => Err(FieldError::Value),
+        None => Ok(None),
+    }
 }
 
 #[inline]

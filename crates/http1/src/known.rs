@@ -1,5 +1,7 @@
 //! The field names that a gateway acts on, recognised once while a head is parsed.
 
+use crate::scan::{is_token, token_is};
+
 macro_rules! known {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
         /// A field name that the codec or the proxy acts on. All other names are just bytes.
@@ -15,6 +17,7 @@ macro_rules! known {
 
             /// The name in lower case.
             #[must_use]
+            #[inline]
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
@@ -79,10 +82,15 @@ known! {
 impl Known {
     /// Recognises a field name in any case.
     #[must_use]
-    #[inline]
     pub fn from_name(name: &[u8]) -> Option<Self> {
+        if is_token(name) { Self::from_token(name) } else { None }
+    }
+
+    /// Recognises a field name that is known to be a token.
+    #[inline]
+    pub(crate) fn from_token(name: &[u8]) -> Option<Self> {
         let candidate = Self::candidate(name)?;
-        candidate.name().as_bytes().eq_ignore_ascii_case(name).then_some(candidate)
+        token_is(name, candidate.name().as_bytes()).then_some(candidate)
     }
 
     /// The only known name with this length and this first or last byte, if there is one. The

@@ -58,22 +58,6 @@ pub(crate) fn is_host_byte(b: u8) -> bool {
     class(b) & HOST != 0
 }
 
-/// End of the run of token bytes from `from`, and whether `_` is among them.
-#[inline]
-pub(crate) fn token_end(buf: &[u8], from: usize) -> (usize, bool) {
-    let mut seen = 0u8;
-    let mut pos = from;
-    for b in buf.get(from..).unwrap_or_default() {
-        let bits = class(*b);
-        if bits & TOKEN == 0 {
-            break;
-        }
-        seen |= bits;
-        pos += 1;
-    }
-    (pos, seen & UNDERSCORE != 0)
-}
-
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -88,6 +72,64 @@ fn below(word: u64, n: u8) -> u64 {
 #[inline]
 fn equal(word: u64, b: u8) -> u64 {
     below(word ^ ONES.wrapping_mul(u64::from(b)), 1)
+}
+
+/// High bit set in each byte of `word` that is neither a letter, a digit nor `-`. Exact for every
+/// byte, because the sums stay below 256.
+#[inline]
+fn unusual(word: u64) -> u64 {
+    let low = word & !HIGH;
+    let at_least = |bytes: u64, n: u8| bytes.wrapping_add(ONES.wrapping_mul(u64::from(0x80 - n)));
+    let folded = low | (ONES << 5);
+    let letter = at_least(folded, b'a') & !at_least(folded, b'z' + 1);
+    let digit = at_least(low, b'0') & !at_least(low, b'9' + 1);
+    let hyphen = !at_least(low ^ ONES.wrapping_mul(u64::from(b'-')), 1);
+    (!(letter | digit | hyphen) | word) & HIGH
+}
+
+/// End of the run of token bytes from `from`, and whether `_` is among them. Most names are
+/// letters and hyphens, which are skipped eight at a time.
+#[inline]
+pub(crate) fn token_end(buf: &[u8], from: usize) -> (usize, bool) {
+    let mut seen = 0u8;
+    let mut pos = from;
+    loop {
+        while let Some(word) = buf.get(pos..).and_then(<[u8]>::first_chunk::<8>) {
+            let mask = unusual(u64::from_le_bytes(*word));
+            if mask != 0 {
+                pos += (mask.trailing_zeros() / 8) as usize;
+                break;
+            }
+            pos += 8;
+        }
+        let Some(b) = buf.get(pos) else { return (pos, seen & UNDERSCORE != 0) };
+        let bits = class(*b);
+        if bits & TOKEN == 0 {
+            return (pos, seen & UNDERSCORE != 0);
+        }
+        seen |= bits;
+        pos += 1;
+    }
+}
+
+/// Whether the token `name` is `lower`, which is made of lower-case letters, digits and hyphens,
+/// in any case. Setting the bit of the case changes no byte of a token into one of those except
+/// the letters.
+#[inline]
+pub(crate) fn token_is(name: &[u8], lower: &[u8]) -> bool {
+    if name.len() != lower.len() {
+        return false;
+    }
+    let differ =
+        |a: &[u8; 8], b: &[u8; 8]| (u64::from_le_bytes(*a) | (ONES << 5)) ^ u64::from_le_bytes(*b);
+    let (Some(name_tail), Some(lower_tail)) = (name.last_chunk::<8>(), lower.last_chunk::<8>())
+    else {
+        return name.iter().zip(lower).all(|(a, b)| a | 0x20 == *b);
+    };
+    let (words, _) = name.as_chunks::<8>();
+    let (lower_words, _) = lower.as_chunks::<8>();
+    let whole = words.iter().zip(lower_words).fold(0, |all, (a, b)| all | differ(a, b));
+    whole | differ(name_tail, lower_tail) == 0
 }
 
 #[inline]
@@ -141,12 +183,75 @@ pub(crate) fn target_end(buf: &[u8], from: usize) -> usize {
     )
 }
 
-/// `bytes` without the blanks (SP and HTAB, nothing else) around it, as a range in it.
+/// `buf[start..end]` without the blanks (SP and HTAB, nothing else) around it.
 #[inline]
 pub(crate) fn trim(buf: &[u8], start: usize, end: usize) -> (usize, usize) {
-    let blank = |b: &u8| *b == b' ' || *b == b'\t';
-    let value = buf.get(start..end).unwrap_or_default();
-    let lead = value.iter().take_while(|b| blank(b)).count();
-    let tail = value.get(lead..).unwrap_or_default().iter().rev().take_while(|b| blank(b)).count();
-    (start + lead, end - tail)
+    let blank = |at: usize| matches!(buf.get(at), Some(b' ' | b'\t'));
+    let (mut start, mut end) = (start, end);
+    while start < end && blank(start) {
+        start += 1;
+    }
+    while start < end && blank(end - 1) {
+        end -= 1;
+    }
+    (start, end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_token_byte, target_end, token_end, token_is, value_end};
+
+    /// Every byte at every offset of a word, and in the rest behind the last word.
+    fn placed() -> impl Iterator<Item = (Vec<u8>, usize, u8)> {
+        (0..=255u8).flat_map(|byte| {
+            (0..20usize).map(move |at| {
+                let mut bytes = vec![b'a'; 20];
+                bytes[at] = byte;
+                (bytes, at, byte)
+            })
+        })
+    }
+
+    #[test]
+    fn scans_stop_at_exactly_the_bytes_of_their_class() {
+        for (bytes, at, byte) in placed() {
+            let end = |stops: bool| if stops { at } else { bytes.len() };
+            let control = (byte < 0x20 && byte != b'\t') || byte == 0x7f;
+            assert_eq!(value_end(&bytes, 0), end(control), "value, {byte:#x} at {at}");
+            let outside = !(0x21..0x7f).contains(&byte) || byte == b'#';
+            assert_eq!(target_end(&bytes, 0), end(outside), "target, {byte:#x} at {at}");
+            let stops = !is_token_byte(byte);
+            let underscore = byte == b'_';
+            let found = token_end(&bytes, 0);
+            assert_eq!(found, (end(stops), underscore), "token, {byte:#x} at {at}");
+        }
+    }
+
+    #[test]
+    fn two_bad_bytes_in_one_word_stop_at_the_first() {
+        for first in [0u8, 0x0a, 0x0d, 0x1f, 0x7f] {
+            for second in [0u8, 0x01, 0x0d, 0x20, 0x21, 0x7f, 0x80, 0xff] {
+                let bytes = [b'a', b'b', first, second, b'c', b'd', b'e', b'f', b'g'];
+                assert_eq!(value_end(&bytes, 0), 2);
+                assert_eq!(target_end(&bytes, 0), 2);
+                assert_eq!(token_end(&bytes, 0).0, 2);
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_compare_in_any_case_and_no_other_way() {
+        for (mut bytes, at, byte) in placed() {
+            if !is_token_byte(byte) {
+                continue;
+            }
+            for len in [1, 4, 7, 8, 9, 16, 20] {
+                bytes.truncate(20);
+                let name = &bytes[..len];
+                let lower = vec![b'a'; len];
+                let want = name.eq_ignore_ascii_case(&lower);
+                assert_eq!(token_is(name, &lower), want, "{byte:#x} at {at} of {len}");
+            }
+        }
+    }
 }

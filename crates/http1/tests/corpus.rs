@@ -1,5 +1,13 @@
 //! Runs the cases of `tests/corpus/*.txt`: each whole, byte by byte and in random pieces, with
 //! the same outcome each time. The format is described in `tests/corpus/README.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests stop the test"
+)]
 
 mod invariants;
 

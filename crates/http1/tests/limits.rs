@@ -1,4 +1,12 @@
 //! Limits and policies other than the default ones, and the writers' refusals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests stop the test"
+)]
 
 use std::num::NonZeroUsize;
 

@@ -162,7 +162,7 @@ fn framing(fields: &[(String, Vec<u8>)], http11: bool) -> Option<String> {
             // What fits a signed number of 64 bits.
             digits.parse::<i64>().ok().filter(|_| plain).map(|n| n.to_string())
         }
-        ([coding], []) if http11 && coding.to_ascii_lowercase() == b"chunked" => {
+        ([coding], []) if http11 && coding.eq_ignore_ascii_case(b"chunked") => {
             Some("chunked".to_owned())
         }
         _ => None,
@@ -184,7 +184,7 @@ fn connection_and_expect(fields: &[(String, Vec<u8>)], http11: bool) -> Option<(
         }
     }
     let expects = all(fields, "expect");
-    let odd = expects.iter().any(|v| v.to_ascii_lowercase() != b"100-continue");
+    let odd = expects.iter().any(|v| !v.eq_ignore_ascii_case(b"100-continue"));
     (options <= 32 && !(http11 && odd)).then_some(())
 }
 

@@ -136,7 +136,7 @@ pub fn request_message(head: &RequestHead, buf: &[u8]) -> Message {
     m.set("target", text(head.target_span(), buf));
     m.set("path", text(head.path(), buf));
     m.set("query", head.query().map_or("-".to_owned(), |q| text(q, buf)));
-    m.set("host", head.host().map_or("-".to_owned(), |a| text(a.whole, buf)));
+    m.set("host", head.host().map_or("(none)".to_owned(), |a| text(a.whole, buf)));
     m.set("name", head.host().map_or("-".to_owned(), |a| text(a.host, buf)));
     let port = head.host().and_then(|a| a.port);
     m.set("port", port.map_or("-".to_owned(), |p| p.to_string()));
