@@ -1,1 +1,56 @@
-fn main() {}
+//! Measures Portcullis beside its peers on one machine, in one run; `cargo xtask bench` builds what it needs and starts it.
+//!
+//! It must never compare figures of different runs, measure with anything but the kernel's own accounting of a process, or leave a process behind: whatever it starts dies with it.
+//! Start reading at `rows.rs` (what is measured), `driver.rs` (how slices rotate) and `proxy/` (how each proxy is configured).
+#![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
+
+mod backend;
+mod driver;
+mod load;
+mod measure;
+mod memory;
+mod proc;
+mod proxy;
+mod reload;
+mod report;
+mod rows;
+mod site;
+mod stats;
+mod wrk;
+
+use clap::{Parser, Subcommand};
+use std::{net::SocketAddr, process::ExitCode};
+
+#[derive(Parser)]
+#[command(name = "bench", about = "Side-by-side benchmarks")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure rows and write bench/results/DATE-REVISION.md and .json.
+    Run(driver::Options),
+    /// The backend: 1 KiB for every path, 100 KiB for paths that start with /100k.
+    #[command(hide = true)]
+    Backend { address: SocketAddr },
+    /// A load generator; prints one line of JSON.
+    #[command(hide = true)]
+    Load(load::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(options) => driver::run(&options),
+        Command::Backend { address } => backend::run(address),
+        Command::Load(options) => load::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

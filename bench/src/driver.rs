@@ -1,0 +1,315 @@
+//! One run: the backend, then row after row; whatever is started ends with its row, also on an error.
+
+use crate::{
+    load, measure, memory,
+    proc::{LOAD_CORE, Process, pinned},
+    proxy::{Kind, Tools},
+    reload,
+    report::{self, Result as RowResult},
+    rows::{Load, ROWS, Row},
+    site::{self, Certificate, Shape, Site},
+};
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Rows to measure, by name; all without it.
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+    /// Passes over the proxies of a row (and runs of the reload row, at most 3).
+    #[arg(long, default_value_t = 8)]
+    passes: usize,
+    /// Seconds of one slice.
+    #[arg(long, default_value_t = 1)]
+    seconds: u32,
+    /// Proxies to measure (portcullis, relay, nginx, haproxy, envoy); all without it.
+    #[arg(long, value_delimiter = ',')]
+    proxies: Vec<String>,
+    /// Measure the peers alone.
+    #[arg(long)]
+    without_portcullis: bool,
+    /// Go on without a peer that cannot be run, and say so.
+    #[arg(long)]
+    skip_missing: bool,
+    /// Print the result and write no file.
+    #[arg(long)]
+    no_write: bool,
+}
+
+/// What all rows share.
+pub(crate) struct Run<'a> {
+    pub(crate) passes: usize,
+    pub(crate) seconds: u32,
+    tools: &'a Tools,
+    kinds: &'a [Kind],
+    backend: SocketAddr,
+    folder: PathBuf,
+    certificate: Certificate,
+}
+
+/// A running proxy in a row.
+pub(crate) struct Contender {
+    pub(crate) label: String,
+    pub(crate) kind: Kind,
+    pub(crate) site: Site,
+    pub(crate) process: Process,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let root = std::env::current_dir()?;
+    ensure!(root.join("bench/Cargo.toml").exists(), "run this in the workspace root");
+    let rows = choose_rows(options)?;
+    let _weight = Weight::raise();
+    let tools = Tools::find(&root);
+    let versions = choose_kinds(options, &tools)?;
+    let kinds: Vec<Kind> = versions.iter().map(|(kind, _)| *kind).collect();
+    let folder = root.join("target/bench/run");
+    site::fresh_folder(&folder)?;
+    let backend = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+    let mut command = pinned(LOAD_CORE, &std::env::current_exe()?);
+    command.arg("backend").arg(backend.to_string());
+    let mut backend_process = Process::start("the backend", command, &folder.join("backend.log"))?;
+    answer(&mut backend_process, backend, "localhost", "/x", None)?;
+    let certificate = Certificate::new()?;
+    let run = Run {
+        passes: options.passes.max(1),
+        seconds: options.seconds.max(1),
+        tools: &tools,
+        kinds: &kinds,
+        backend,
+        folder,
+        certificate,
+    };
+    let mut results = Vec::new();
+    for row in rows {
+        println!("\n==> {}: {}", row.name, row.title);
+        let started = Instant::now();
+        let result = one_row(&run, row).with_context(|| format!("row `{}`", row.name))?;
+        println!("{}", report::row(row, &result));
+        println!("    ({:.0} s)", started.elapsed().as_secs_f64());
+        results.push((row, result));
+        // Access logs of some hundred megabytes are of no use to anybody.
+        site::fresh_folder(&run.folder)?;
+    }
+    drop(backend_process);
+    let document = report::Document { versions: &versions, run: &run, results: &results };
+    if options.no_write { Ok(()) } else { document.write(&root) }
+}
+
+/// The scheduler's weight of this session, raised as long as this lives. It keeps other jobs off the cores while a slice runs; their effect on caches stays.
+struct Weight(Option<String>);
+
+impl Weight {
+    const FILE: &str = "/proc/self/autogroup";
+
+    fn raise() -> Self {
+        let before = std::fs::read_to_string(Self::FILE).unwrap_or_default();
+        let before = before.split_whitespace().last().unwrap_or("0").to_owned();
+        // Only root may raise it.
+        let raised = std::fs::write(Self::FILE, "-12").is_ok();
+        println!(
+            "scheduler weight of this session {}",
+            if raised { "raised" } else { "NOT raised" }
+        );
+        Self(raised.then_some(before))
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            // It ends with the session at the latest.
+            drop(std::fs::write(Self::FILE, before));
+        }
+    }
+}
+
+fn choose_rows(options: &Options) -> anyhow::Result<Vec<&'static Row>> {
+    if options.rows.is_empty() {
+        return Ok(ROWS.iter().collect());
+    }
+    let find = |name: &String| {
+        ROWS.iter().find(|row| row.name == name).with_context(|| {
+            let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+            format!("no row `{name}`; rows are {}", names.join(", "))
+        })
+    };
+    options.rows.iter().map(find).collect()
+}
+
+/// The proxies to measure, each with its version.
+fn choose_kinds(options: &Options, tools: &Tools) -> anyhow::Result<Vec<(Kind, String)>> {
+    for name in &options.proxies {
+        ensure!(Kind::ALL.iter().any(|kind| kind.name() == name), "no proxy `{name}`");
+    }
+    let mut versions = Vec::new();
+    for kind in Kind::ALL {
+        let named =
+            options.proxies.is_empty() || options.proxies.iter().any(|name| name == kind.name());
+        if !named || (options.without_portcullis && kind == Kind::Portcullis) {
+            continue;
+        }
+        match tools.version(kind) {
+            Ok(version) => {
+                println!("{:<12} {version}", kind.name());
+                versions.push((kind, version));
+            }
+            Err(error) if options.skip_missing => println!("{:<12} LEFT OUT: {error}", kind.name()),
+            Err(error) => {
+                bail!("{error}; bench/setup installs the peers (--skip-missing goes on without)")
+            }
+        }
+    }
+    ensure!(!versions.is_empty(), "no proxy to measure");
+    Ok(versions)
+}
+
+fn one_row(run: &Run<'_>, row: &Row) -> anyhow::Result<RowResult> {
+    let participants = row.participants(run.kinds);
+    match row.load {
+        Load::Idle { connections } => {
+            // One at a time: what is idle beside it may still be paged or charged.
+            let mut all = Vec::new();
+            for (label, kind, shape) in participants {
+                let mut contender = start(run, row, label, kind, shape)?;
+                all.push(memory::measure(&mut contender, connections)?);
+            }
+            Ok(RowResult::Memory(all))
+        }
+        Load::Reload => {
+            let mut all = Vec::new();
+            for _ in 0..run.passes.min(3) {
+                for (label, kind, shape) in row.participants(run.kinds) {
+                    let mut contender = start(run, row, label, kind, shape)?;
+                    let reload = reload::measure(&mut contender)?;
+                    println!(
+                        "    {:<12} effective after {:?} ms",
+                        reload.label, reload.effective_ms
+                    );
+                    all.push(reload);
+                }
+            }
+            Ok(RowResult::Reload(all))
+        }
+        Load::Wrk { .. } | Load::Handshake { .. } | Load::Rate { .. } => {
+            let start = |(label, kind, shape)| start(run, row, label, kind, shape);
+            let mut contenders: Vec<Contender> =
+                participants.into_iter().map(start).collect::<anyhow::Result<_>>()?;
+            let measured = measure::slices(run, row, &mut contenders)?;
+            if row.access_log {
+                contenders.iter().try_for_each(has_logged)?;
+            }
+            Ok(RowResult::Slices(measured))
+        }
+    }
+}
+
+/// A proxy that writes no log would win the row without doing its work.
+fn has_logged(contender: &Contender) -> anyhow::Result<()> {
+    let log = contender.site.file("access.log");
+    // Logs may be written with a delay of up to a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    let mut start = vec![0; 4096];
+    let count = std::fs::File::open(&log).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+    let text = String::from_utf8_lossy(start.get(..count).unwrap_or_default()).into_owned();
+    let line = text.lines().find(|line| line.starts_with('{'));
+    let line = line.with_context(|| format!("{} wrote no access log", contender.label))?;
+    println!("    {:<22} logs {line}", contender.label);
+    Ok(())
+}
+
+/// Configures and starts one proxy and waits until it answers the row's request.
+fn start(
+    run: &Run<'_>,
+    row: &Row,
+    label: String,
+    kind: Kind,
+    shape: Shape,
+) -> anyhow::Result<Contender> {
+    let folder = run.folder.join(format!("{}-{}", row.name, label.replace([' ', ','], "-")));
+    site::fresh_folder(&folder)?;
+    let site = Site {
+        folder,
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+        side_ports: (free_port()?, free_port()?),
+        backend: run.backend,
+        tls: row.tls,
+        access_log: row.access_log,
+        shape,
+        reloads: row.load == Load::Reload,
+        with_new_host: false,
+        certificate: run.certificate.clone(),
+    };
+    let trust = site.write("trust.pem", &site.certificate.cert_pem)?;
+    let started = Instant::now();
+    let mut process = kind.start(run.tools, &site)?;
+    let (host, path) = site.last(false);
+    let trust = site.tls.then_some(trust.as_path());
+    answer(&mut process, site.listen, &host, &path, trust)?;
+    println!("    {label:<22} answers after {} ms", started.elapsed().as_millis());
+    Ok(Contender { label, kind, site, process })
+}
+
+/// Waits until `address` answers 200.
+fn answer(
+    process: &mut Process,
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    trust: Option<&std::path::Path>,
+) -> anyhow::Result<()> {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let status = ask(address, host, path, trust);
+        if status.as_ref().is_ok_and(|status| *status == 200) {
+            return Ok(());
+        }
+        process.check()?;
+        ensure!(Instant::now() < until, "{address} does not answer 200 but {status:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn ask(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    trust: Option<&std::path::Path>,
+) -> anyhow::Result<u16> {
+    let mut tcp = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    tcp.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let mut start = [0; 12];
+    if let Some(trust) = trust {
+        let name = load::server_name()?;
+        let session = rustls::ClientConnection::new(load::client_config(trust)?, name)?;
+        let mut tls = rustls::StreamOwned::new(session, tcp);
+        tls.write_all(request.as_bytes())?;
+        tls.read_exact(&mut start)?;
+    } else {
+        tcp.write_all(request.as_bytes())?;
+        tcp.read_exact(&mut start)?;
+    }
+    let status = std::str::from_utf8(&start)?.rsplit(' ').next().unwrap_or_default();
+    Ok(status.parse()?)
+}
+
+/// A port below the range that the kernel takes for outgoing connections, free right now.
+fn free_port() -> anyhow::Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(23_000);
+    for _ in 0..2000 {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port")
+}

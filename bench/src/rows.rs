@@ -1,0 +1,159 @@
+//! What is measured: the rows, who takes part in each, and what we want to reach.
+
+use crate::{proxy::Kind, site::Shape};
+
+/// How the load of a row is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// wrk on this many kept connections.
+    Wrk { connections: u32, large: bool },
+    /// New TLS connections, this many at a time.
+    Handshake { connections: u32 },
+    /// A fixed rate (requests a second) on this many kept connections.
+    Rate { per_second: u32, connections: u32 },
+    /// Memory when idle and with this many idle connections.
+    Idle { connections: u32 },
+    /// One more host is added while requests run.
+    Reload,
+}
+
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) load: Load,
+    pub(crate) tls: bool,
+    pub(crate) access_log: bool,
+    pub(crate) shape: Shape,
+    /// The relay has no part where HTTP is read.
+    pub(crate) relay: bool,
+    /// Besides, ours with one route only, to compare with.
+    pub(crate) ours_with_one_route: bool,
+    pub(crate) targets: &'static [Target],
+}
+
+/// Ours over a peer, at most this.
+pub(crate) struct Target {
+    pub(crate) peer: &'static str,
+    pub(crate) at_most: f64,
+}
+
+pub(crate) const ONE_ROUTE: &str = "portcullis, one route";
+
+const ROUTES: usize = 5000;
+
+const PLAIN: Row = Row {
+    name: "h1",
+    title: "HTTP/1.1, 1 KiB, 64 kept connections",
+    load: Load::Wrk { connections: 64, large: false },
+    tls: false,
+    access_log: false,
+    shape: Shape::One,
+    relay: true,
+    ours_with_one_route: false,
+    targets: &[Target { peer: "relay", at_most: 1.06 }, Target { peer: "nginx", at_most: 0.88 }],
+};
+
+pub(crate) const ROWS: &[Row] = &[
+    PLAIN,
+    Row {
+        name: "log",
+        title: "HTTP/1.1, 1 KiB, 64 kept connections, JSON access log to a file",
+        access_log: true,
+        relay: false,
+        targets: &[Target { peer: "nginx", at_most: 0.85 }],
+        ..PLAIN
+    },
+    Row {
+        name: "tls",
+        title: "HTTPS (TLS 1.3, ECDSA P-256), 1 KiB, 64 kept connections",
+        tls: true,
+        relay: false,
+        targets: &[Target { peer: "nginx", at_most: 0.88 }],
+        ..PLAIN
+    },
+    Row {
+        name: "handshake",
+        title: "Full TLS 1.3 handshakes (new connection, one request, close), 16 at a time",
+        load: Load::Handshake { connections: 16 },
+        tls: true,
+        relay: false,
+        targets: &[Target { peer: "haproxy", at_most: 0.55 }],
+        ..PLAIN
+    },
+    Row {
+        name: "body",
+        title: "HTTP/1.1, 100 KiB responses, 32 kept connections",
+        load: Load::Wrk { connections: 32, large: true },
+        targets: &[Target { peer: "nginx", at_most: 1.0 }],
+        ..PLAIN
+    },
+    Row {
+        name: "hosts",
+        title: "5,000 hosts with one path each, the last one is asked for",
+        shape: Shape::Hosts(ROUTES),
+        relay: false,
+        ours_with_one_route: true,
+        targets: &[Target { peer: ONE_ROUTE, at_most: 1.03 }],
+        ..PLAIN
+    },
+    Row {
+        name: "paths",
+        title: "One host with 5,000 path prefixes, the last one is asked for",
+        shape: Shape::Paths(ROUTES),
+        relay: false,
+        ours_with_one_route: true,
+        targets: &[Target { peer: ONE_ROUTE, at_most: 1.03 }],
+        ..PLAIN
+    },
+    Row {
+        name: "rate",
+        title: "HTTP/1.1, 1 KiB, 4,000 requests a second over 64 kept connections",
+        load: Load::Rate { per_second: 4000, connections: 64 },
+        targets: &[],
+        ..PLAIN
+    },
+    Row {
+        name: "memory",
+        title: "Memory: idle, and with 1,000 idle kept connections",
+        load: Load::Idle { connections: 1000 },
+        targets: &[],
+        ..PLAIN
+    },
+    Row {
+        name: "memory-tls",
+        title: "Memory: idle, and with 1,000 idle kept TLS connections",
+        load: Load::Idle { connections: 1000 },
+        tls: true,
+        relay: false,
+        targets: &[],
+        ..PLAIN
+    },
+    Row {
+        name: "reload",
+        title: "Adding one host to 5,000 under 1,000 requests a second on 32 kept connections",
+        load: Load::Reload,
+        shape: Shape::Hosts(ROUTES),
+        relay: false,
+        targets: &[],
+        ..PLAIN
+    },
+];
+
+/// Targets that are no ratio to a peer.
+pub(crate) const IDLE_RSS_MIB: f64 = 15.0;
+pub(crate) const KIB_PER_CONNECTION: f64 = 1.5;
+pub(crate) const RELOAD_MS: f64 = 50.0;
+
+impl Row {
+    /// The proxies of this row among `kinds`, with the label and shape of each.
+    pub(crate) fn participants(&self, kinds: &[Kind]) -> Vec<(String, Kind, Shape)> {
+        let mut all = Vec::new();
+        for kind in kinds.iter().copied().filter(|kind| self.relay || kind.speaks_http()) {
+            all.push((kind.name().to_owned(), kind, self.shape));
+            if kind == Kind::Portcullis && self.ours_with_one_route {
+                all.push((ONE_ROUTE.to_owned(), kind, Shape::One));
+            }
+        }
+        all
+    }
+}
