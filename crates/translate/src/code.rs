@@ -132,6 +132,9 @@ codes! {
     NotOurClass "PC0328" Info "The GatewayClass belongs to another controller";
     InsecureFrontendValidation "PC0329" Warning "The Gateway takes connections whose client certificate is not valid";
     GatewayNothingServed "PC0330" Error "No listener of the Gateway can be served";
+    GatewayFieldInvalid "PC0331" Error "A field of the Gateway cannot be read";
+    GatewayWithoutAddress "PC0332" Info "The listener's Gateway has no address";
+    GatewayNotAccepted "PC0333" Info "The listener's Gateway is not accepted";
 
     NoMatchingParent "PC0401" Error "The parent has no such listener";
     NamespaceNotAllowed "PC0402" Error "No listener allows routes of this namespace";
@@ -153,7 +156,6 @@ codes! {
     UnknownValue "PC0507" Error "The value is not known";
     BackendFilterRefused "PC0508" Error "A filter of the backend reference cannot be served";
     InvalidValue "PC0509" Error "The value is not valid";
-    MirrorDropped "PC0510" Warning "The mirror has no valid backend";
 
     CertificateNotFound "PC0601" Error "The certificate's Secret does not exist";
     CertificateKind "PC0602" Error "The kind cannot hold a certificate";

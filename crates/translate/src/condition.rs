@@ -12,6 +12,9 @@ macro_rules! texts {
         pub enum $name { $($variant,)* }
 
         impl $name {
+            /// In the order they are listed.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// As written in a status.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -216,6 +219,12 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::AddressTypeUnsupported => {
             &[(Accepted, False, Reason::UnsupportedAddress), (Programmed, False, Reason::Invalid)]
         }
+        Code::GatewayFieldInvalid => {
+            &[(Accepted, False, Reason::Invalid), (Programmed, False, Reason::Invalid)]
+        }
+        Code::GatewayPortsUnavailable => {
+            &[(Accepted, False, Reason::ListenersNotValid), (Programmed, False, Reason::Invalid)]
+        }
         Code::AddressNotUsable => &[(Programmed, False, Reason::AddressNotUsable)],
         Code::AddressNotAssigned => &[(Programmed, False, Reason::AddressNotAssigned)],
         Code::PortOutOfRange | Code::PortUnavailable => {
@@ -228,9 +237,10 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::InsecureFrontendValidation => {
             &[(InsecureFrontendValidationMode, True, Reason::ConfigurationChanged)]
         }
-        Code::GatewayNothingServed | Code::GatewayPortsUnavailable | Code::NoUsableCertificate => {
-            &[(Programmed, False, Reason::Invalid)]
-        }
+        Code::GatewayNothingServed
+        | Code::GatewayWithoutAddress
+        | Code::GatewayNotAccepted
+        | Code::NoUsableCertificate => &[(Programmed, False, Reason::Invalid)],
 
         Code::NoMatchingParent => &[(Accepted, False, Reason::NoMatchingParent)],
         Code::NamespaceNotAllowed | Code::KindNotAllowed | Code::RouteKindNotServed => NOT_ALLOWED,
@@ -299,7 +309,6 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::RouteNotOldest
         | Code::ListenerNotServing
         | Code::ParentRefRepeated
-        | Code::MirrorDropped
         | Code::RuleShadowed
         | Code::RuleUnreachable
         | Code::PlaceholderValue

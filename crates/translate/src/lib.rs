@@ -1,23 +1,44 @@
 //! The pure translation from objects to IR, diagnostics and statuses.
 //!
-//! `translate` is total and deterministic: the same snapshot and settings give the same answer,
+//! [`translate()`] is total and deterministic: the same snapshot and settings give the same answer,
 //! byte for byte, on any machine. It must never do I/O, read a clock or the environment, draw
 //! random numbers, or depend on hash order. Every finding is a [`Diagnostic`]; conditions are born
-//! in [`condition`] alone.
+//! in [`condition`] alone, references followed in `refs` and permitted in [`grants`] alone.
 //!
-//! Start reading at [`snapshot`] and [`settings`] for the input, then [`diagnostic`].
+//! Start reading at [`snapshot`] and [`settings`] for the input, then [`translator`] for the way
+//! through, `gateways` and `routes` for the stages. [`finish()`] adds what only running tells,
+//! [`merge()`] lays a status into a live one, [`endpoints`] is the path of its own that endpoints
+//! take.
 
+mod certificate;
 pub mod code;
 pub mod condition;
 pub mod diagnostic;
+mod edge;
+pub mod endpoints;
+pub mod finish;
+mod gateways;
+pub mod grants;
+mod hint;
+mod kinds;
+pub mod merge;
+mod policy;
+mod refs;
+mod routes;
 pub mod settings;
 pub mod snapshot;
+pub mod status;
+pub mod support;
+pub mod translator;
+mod world;
 
 pub use code::{Code, Severity};
-// The words of every finding; layers above name objects with them without using the data plane's
-// crate.
-pub use ir::{ObjectRef, Origin};
-
 pub use diagnostic::{Diagnostic, Target};
+pub use edge::{ANNOTATION_PREFIX, EDGE_KEYS};
+pub use finish::{Facts, PortFact, finish, runtime_diagnostics};
+pub use merge::{merge, render};
+pub use refs::LOAD_BALANCING;
 pub use settings::{AddressPool, BackendAddresses, Capabilities, Settings};
 pub use snapshot::{Issues, ObjMap, Snapshot};
+pub use status::{Condition, Status, StatusBody, Statuses};
+pub use translator::{Translation, Translator, translate};

@@ -174,6 +174,15 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::GatewayNothingServed => {
             "The Gateway is accepted, but not one of its listeners can be served, mostly for lack of a usable certificate. Nothing is opened."
         }
+        Code::GatewayFieldInvalid => {
+            "A field of the Gateway has a wrong type or an impossible value. What it was meant to say cannot be guessed, so the Gateway is not accepted and serves nothing."
+        }
+        Code::GatewayWithoutAddress => {
+            "The listener itself is valid, but its Gateway has no address to listen on. The Gateway's own conditions say why."
+        }
+        Code::GatewayNotAccepted => {
+            "The listener itself is valid, but its Gateway is not accepted and so serves nothing. The Gateway's own conditions say why."
+        }
 
         Code::NoMatchingParent => {
             "The parent exists, but `sectionName` or `port` name a listener it does not have. Listeners of a ListenerSet are reached through a parentRef of kind ListenerSet only."
@@ -232,9 +241,6 @@ pub(super) fn of(code: Code) -> &'static str {
         }
         Code::InvalidValue => {
             "The value is of a wrong type or out of range. What depends on it is not served, so that nothing is admitted by mistake."
-        }
-        Code::MirrorDropped => {
-            "Copies of requests cannot be sent because the mirror's backend does not resolve. The requests themselves are served as always."
         }
 
         Code::CertificateNotFound => {

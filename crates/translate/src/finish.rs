@@ -1,0 +1,293 @@
+//! The second pure step: what only running tells, laid over the statuses of translation.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ir::{BindAddress, ListenerId, ObjectRef, PortKey, Transport};
+
+use crate::Translation;
+use crate::code::Code;
+use crate::condition::ConditionType;
+use crate::diagnostic::{Diagnostic, Target};
+use crate::gateways::listener::{Family, ListenerWork};
+use crate::gateways::{GatewayWork, SetWork};
+use crate::kinds::{at, whole};
+use crate::status::{
+    ListenerStatus, Status, StatusBody, Statuses, denies, gateway_conditions, listener_conditions,
+    listener_set_conditions,
+};
+
+/// What the data plane reported about one port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PortFact {
+    /// Not bound yet.
+    #[default]
+    Pending,
+    Bound,
+    /// The operating system's reason.
+    Failed(String),
+}
+
+/// What only running tells. The default knows nothing: everything is pending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub ports: BTreeMap<PortKey, PortFact>,
+    /// The data plane serves the revision of this translation.
+    pub acknowledged: bool,
+    /// Shown as the addresses of Gateways that listen on every address of the machine.
+    pub machine_addresses: Vec<IpAddr>,
+}
+
+/// A Gateway's status before running tells the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GatewayFrame {
+    object: Arc<ObjectRef>,
+    generation: i64,
+    addresses: Vec<BindAddress>,
+    listeners: Vec<ListenerFrame>,
+    sets: Vec<SetFrame>,
+    attached_listener_sets: u32,
+    findings: Vec<Diagnostic>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SetFrame {
+    object: Arc<ObjectRef>,
+    generation: i64,
+    listeners: Vec<ListenerFrame>,
+    findings: Vec<Diagnostic>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ListenerFrame {
+    name: Arc<str>,
+    origin: ir::Origin,
+    supported_kinds: Vec<&'static str>,
+    attached_routes: u32,
+    accepted: bool,
+    /// Empty when it cannot serve.
+    ports: Vec<PortKey>,
+    findings: Vec<Diagnostic>,
+}
+
+impl GatewayFrame {
+    pub(crate) fn new(work: &GatewayWork<'_>, attached: &BTreeMap<ListenerId, u32>) -> Self {
+        let frames = |listeners: &[ListenerWork<'_>]| -> Vec<ListenerFrame> {
+            listeners.iter().map(|l| ListenerFrame::new(l, &work.addresses, attached)).collect()
+        };
+        let set = |set: &SetWork<'_>| SetFrame {
+            object: Arc::clone(&set.object),
+            generation: set.set.metadata.generation(),
+            listeners: frames(&set.listeners),
+            findings: set.findings.clone(),
+        };
+        let sets = work.sets.iter().filter(|set| set.is_accepted()).count();
+        Self {
+            object: Arc::clone(&work.object),
+            generation: work.gateway.metadata.generation(),
+            addresses: work.addresses.clone(),
+            listeners: frames(&work.listeners),
+            sets: work.sets.iter().map(set).collect(),
+            attached_listener_sets: u32::try_from(sets).unwrap_or(u32::MAX),
+            findings: work.findings.clone(),
+        }
+    }
+}
+
+impl ListenerFrame {
+    fn new(
+        work: &ListenerWork<'_>,
+        addresses: &[BindAddress],
+        attached: &BTreeMap<ListenerId, u32>,
+    ) -> Self {
+        let transport = match work.shape.map(crate::gateways::listener::Shape::family) {
+            Some(Family::Udp) => Transport::Udp,
+            Some(Family::Http | Family::Tls | Family::Tcp) | None => Transport::Tcp,
+        };
+        let port =
+            |address: &BindAddress| PortKey { address: *address, port: work.bind_port, transport };
+        let ports =
+            if work.can_serve() { addresses.iter().map(port).collect() } else { Vec::new() };
+        Self {
+            name: Arc::clone(&work.id.name),
+            origin: work.origin.clone(),
+            supported_kinds: work.supported.iter().map(|route| route.as_str()).collect(),
+            attached_routes: attached.get(&work.id).copied().unwrap_or_default(),
+            accepted: work.is_accepted(),
+            ports,
+            findings: work.findings.clone(),
+        }
+    }
+
+    fn find(&self, code: Code, message: String) -> Diagnostic {
+        Diagnostic::new(
+            code,
+            self.origin.clone(),
+            Target::Listener(Arc::clone(&self.name)),
+            message,
+        )
+    }
+}
+
+/// How the listeners of one object fare.
+#[derive(Default)]
+struct Tally {
+    failed: Vec<String>,
+    pending: usize,
+    bound: usize,
+}
+
+fn run_listeners(listeners: &[ListenerFrame], facts: &Facts, found: &mut Vec<Diagnostic>) -> Tally {
+    let mut tally = Tally::default();
+    for listener in listeners.iter().filter(|listener| !listener.ports.is_empty()) {
+        let state = |port: &PortKey| facts.ports.get(port).unwrap_or(&PortFact::Pending);
+        let failures: Vec<String> = listener
+            .ports
+            .iter()
+            .filter_map(|port| match state(port) {
+                PortFact::Failed(reason) => Some(format!("{port} cannot be bound: {reason}")),
+                PortFact::Pending | PortFact::Bound => None,
+            })
+            .collect();
+        let bound = listener.ports.iter().any(|port| *state(port) == PortFact::Bound);
+        if failures.len() == listener.ports.len() {
+            tally.failed.push(listener.name.to_string());
+            found.push(listener.find(Code::PortUnavailable, failures.join("; ")));
+        } else if bound && facts.acknowledged {
+            tally.bound = tally.bound.saturating_add(1);
+        } else {
+            tally.pending = tally.pending.saturating_add(1);
+            let message = "the data plane has not confirmed the listener yet".to_owned();
+            found.push(listener.find(Code::ProgrammingPending, message));
+        }
+    }
+    tally
+}
+
+fn judge_gateway(frame: &GatewayFrame, tally: &Tally, own: &Tally) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut find = |code, message: String| {
+        found.push(Diagnostic::new(code, whole(&frame.object), Target::Gateway, message));
+    };
+    let good = frame.listeners.iter().filter(|listener| listener.accepted).count();
+    if !own.failed.is_empty() && own.failed.len() == good {
+        find(Code::GatewayPortsUnavailable, "no port of the Gateway can be bound".to_owned());
+    } else if !own.failed.is_empty() {
+        let names = own.failed.join(", ");
+        find(Code::SomeListenersInvalid, format!("the port of listener {names} cannot be bound"));
+    }
+    if tally.pending > 0 {
+        find(Code::GatewayPending, "the data plane has not confirmed the Gateway yet".to_owned());
+    }
+    found
+}
+
+fn judge_set(frame: &SetFrame, tally: &Tally) -> Vec<Diagnostic> {
+    let origin = at(&frame.object, "spec.listeners");
+    let make =
+        |code, message: String| Diagnostic::new(code, origin.clone(), Target::ListenerSet, message);
+    let good = frame.listeners.iter().filter(|listener| listener.accepted).count();
+    let mut found = Vec::new();
+    if !tally.failed.is_empty() && tally.failed.len() == good {
+        found.push(make(
+            Code::ListenerSetNoValidListener,
+            "no port of the set can be bound".to_owned(),
+        ));
+    } else if !tally.failed.is_empty() {
+        let names = tally.failed.join(", ");
+        let message = format!("the port of listener {names} cannot be bound");
+        found.push(make(Code::ListenerSetSomeInvalid, message));
+    }
+    let unserved = tally.pending > 0
+        || (frame.findings.is_empty() && frame.listeners.iter().all(|l| l.ports.is_empty()));
+    if unserved {
+        let message = "the data plane has not confirmed the listeners yet".to_owned();
+        found.push(make(Code::ListenerSetPending, message));
+    }
+    found
+}
+
+fn listener_statuses(listeners: &[ListenerFrame], found: &[Diagnostic]) -> Vec<ListenerStatus> {
+    listeners
+        .iter()
+        .map(|listener| {
+            let concerning: Vec<&Diagnostic> = listener.findings.iter().chain(found).collect();
+            ListenerStatus {
+                name: Arc::clone(&listener.name),
+                supported_kinds: listener.supported_kinds.clone(),
+                attached_routes: listener.attached_routes,
+                conditions: listener_conditions(&listener.name, &concerning),
+            }
+        })
+        .collect()
+}
+
+/// Statuses and findings of one Gateway and its sets.
+pub(crate) fn run(
+    frame: &GatewayFrame,
+    facts: &Facts,
+    statuses: &mut Statuses,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let mut own_found = Vec::new();
+    let own = run_listeners(&frame.listeners, facts, &mut own_found);
+    let mut tally = Tally { failed: own.failed.clone(), pending: own.pending, bound: own.bound };
+    for set in &frame.sets {
+        let mut found = Vec::new();
+        let set_tally = run_listeners(&set.listeners, facts, &mut found);
+        tally.pending = tally.pending.saturating_add(set_tally.pending);
+        found.extend(judge_set(set, &set_tally));
+        let concerning: Vec<&Diagnostic> = set.findings.iter().chain(&found).collect();
+        let body = StatusBody::ListenerSet {
+            conditions: listener_set_conditions(&concerning),
+            listeners: listener_statuses(&set.listeners, &found),
+        };
+        let status = Status { observed_generation: set.generation, body };
+        statuses.insert(Arc::clone(&set.object), Arc::new(status));
+        findings.extend(found);
+    }
+    own_found.extend(judge_gateway(frame, &tally, &own));
+    let concerning: Vec<&Diagnostic> = frame.findings.iter().chain(&own_found).collect();
+    let body = StatusBody::Gateway {
+        conditions: gateway_conditions(&concerning),
+        addresses: addresses(frame, facts),
+        listeners: listener_statuses(&frame.listeners, &own_found),
+        attached_listener_sets: frame.attached_listener_sets,
+    };
+    let status = Status { observed_generation: frame.generation, body };
+    statuses.insert(Arc::clone(&frame.object), Arc::new(status));
+    findings.extend(own_found);
+}
+
+fn addresses(frame: &GatewayFrame, facts: &Facts) -> Vec<IpAddr> {
+    let refused = frame.findings.iter().any(|finding| denies(finding, ConditionType::Accepted));
+    let mut shown = Vec::new();
+    for address in frame.addresses.iter().filter(|_| !refused) {
+        match address {
+            BindAddress::Ip(ip) => shown.push(*ip),
+            BindAddress::Any => shown.extend(&facts.machine_addresses),
+        }
+    }
+    shown.dedup();
+    shown
+}
+
+/// All statuses with what running tells: `Programmed=True` exactly for what is bound in an
+/// acknowledged revision, `PortUnavailable` where the system refused, addresses as they are.
+pub fn finish(translation: &Translation, facts: &Facts) -> Statuses {
+    let mut statuses = translation.statuses.clone();
+    for frame in &translation.frames {
+        run(frame, facts, &mut statuses, &mut Vec::new());
+    }
+    statuses
+}
+
+/// What running found, for the same listing as the findings of translation.
+pub fn runtime_diagnostics(translation: &Translation, facts: &Facts) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for frame in &translation.frames {
+        run(frame, facts, &mut Statuses::new(), &mut findings);
+    }
+    findings
+}

@@ -1,0 +1,201 @@
+//! Which addresses a Gateway listens on: those it asks for, else one from the pool.
+//!
+//! Gateways are never merged: two that use one port need different addresses, and the older keeps
+//! its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use api::AddressType;
+use ipnet::IpNet;
+use ir::{BindAddress, Transport};
+
+use crate::code::Code;
+use crate::gateways::GatewayWork;
+use crate::gateways::listener::Family;
+use crate::settings::AddressPool;
+use crate::world::World;
+
+/// Addresses of one network that are tried.
+const NETWORK_ADDRESSES_MAX: usize = 4096;
+
+/// Who has which address, by port.
+#[derive(Default)]
+struct Taken {
+    ports: BTreeMap<(u16, Transport), BTreeMap<BindAddress, String>>,
+}
+
+impl Taken {
+    /// The Gateway that has the address, or one that overlaps with it, on one of the ports.
+    fn holder(&self, address: BindAddress, ports: &BTreeSet<(u16, Transport)>) -> Option<&str> {
+        ports.iter().find_map(|port| {
+            let held = self.ports.get(port)?;
+            let overlapping = match address {
+                BindAddress::Any => held.values().next(),
+                BindAddress::Ip(_) => held.get(&address).or_else(|| held.get(&BindAddress::Any)),
+            };
+            overlapping.map(String::as_str)
+        })
+    }
+
+    fn take(&mut self, address: BindAddress, ports: &BTreeSet<(u16, Transport)>, gateway: &str) {
+        for port in ports {
+            self.ports.entry(*port).or_default().insert(address, gateway.to_owned());
+        }
+    }
+}
+
+/// Gives addresses to Gateways in their order, which is by age.
+pub(crate) fn assign(world: &World<'_>, works: &mut [GatewayWork<'_>]) {
+    let mut taken = Taken::default();
+    for work in works.iter_mut() {
+        check_types(work);
+        if !work.is_accepted() {
+            continue;
+        }
+        let ports = ports(work);
+        let wanted = wanted(work);
+        for (index, wanted) in wanted.iter().enumerate() {
+            let field = format!("spec.addresses[{index}]");
+            match wanted {
+                Some(value) => choose(world, work, &mut taken, &ports, value, &field),
+                None => give(world, work, &mut taken, &ports, &field),
+            }
+        }
+        if wanted.is_empty() {
+            give(world, work, &mut taken, &ports, "spec.addresses");
+        }
+    }
+}
+
+fn check_types(work: &mut GatewayWork<'_>) {
+    for (index, address) in work.gateway.spec.addresses.iter().enumerate() {
+        let kind = address.r#type();
+        if kind != AddressType::IpAddress {
+            let message = format!("the address type \"{kind}\" is not supported; use IPAddress");
+            work.find(
+                Code::AddressTypeUnsupported,
+                &format!("spec.addresses[{index}].type"),
+                message,
+            );
+        }
+        if let Some(routability) = address.routability.as_ref().filter(|r| !r.as_str().is_empty()) {
+            let field = format!("spec.addresses[{index}].routability");
+            let message = format!("routability {routability} cannot be satisfied; remove it");
+            work.find(Code::AddressTypeUnsupported, &field, message);
+        }
+    }
+}
+
+/// Requested values; `None` asks for any address.
+fn wanted(work: &GatewayWork<'_>) -> Vec<Option<String>> {
+    let addresses = work.gateway.spec.addresses.iter();
+    addresses.map(|address| address.value().map(str::to_owned)).collect()
+}
+
+fn ports(work: &GatewayWork<'_>) -> BTreeSet<(u16, Transport)> {
+    work.all_listeners()
+        .filter(|listener| listener.is_accepted())
+        .filter_map(|listener| {
+            let transport = match listener.shape?.family() {
+                Family::Http | Family::Tls | Family::Tcp => Transport::Tcp,
+                Family::Udp => Transport::Udp,
+            };
+            Some((listener.bind_port, transport))
+        })
+        .collect()
+}
+
+fn choose(
+    world: &World<'_>,
+    work: &mut GatewayWork<'_>,
+    taken: &mut Taken,
+    ports: &BTreeSet<(u16, Transport)>,
+    value: &str,
+    field: &str,
+) {
+    let Ok(ip) = value.parse::<IpAddr>() else {
+        let message = format!("\"{value}\" is not an IP address");
+        work.find(Code::AddressNotUsable, field, message);
+        return;
+    };
+    let allowed = world.settings.addresses.iter().any(|pool| match pool {
+        AddressPool::Any => true,
+        AddressPool::Ip(own) => *own == ip,
+        AddressPool::Network(network) => network.contains(&ip),
+    });
+    if !allowed {
+        let message =
+            format!("address {ip} is not one this gateway may use; add it with --address");
+        work.find(Code::AddressNotUsable, field, message);
+        return;
+    }
+    let address = if ip.is_unspecified() { BindAddress::Any } else { BindAddress::Ip(ip) };
+    if let Some(holder) = taken.holder(address, ports) {
+        let message = format!("the older {holder} has address {ip} on one of these ports");
+        work.find(Code::AddressNotUsable, field, message);
+        return;
+    }
+    take(work, taken, ports, address);
+}
+
+fn take(
+    work: &mut GatewayWork<'_>,
+    taken: &mut Taken,
+    ports: &BTreeSet<(u16, Transport)>,
+    address: BindAddress,
+) {
+    taken.take(address, ports, &work.object.to_string());
+    if !work.addresses.contains(&address) {
+        work.addresses.push(address);
+    }
+}
+
+/// The first address of the pool that no older Gateway has on these ports.
+fn give(
+    world: &World<'_>,
+    work: &mut GatewayWork<'_>,
+    taken: &mut Taken,
+    ports: &BTreeSet<(u16, Transport)>,
+    field: &str,
+) {
+    let pools = &world.settings.addresses;
+    let free = pools.iter().flat_map(|pool| candidates(*pool)).find(|address| {
+        taken.holder(*address, ports).is_none() && !work.addresses.contains(address)
+    });
+    if let Some(address) = free {
+        take(work, taken, ports, address);
+        return;
+    }
+    let holder = pools
+        .iter()
+        .flat_map(|pool| candidates(*pool))
+        .find_map(|address| taken.holder(address, ports).map(str::to_owned));
+    match holder {
+        Some(holder) => {
+            let message = format!(
+                "the older {holder} has one of these ports, and no other address is left; give this \
+                 Gateway spec.addresses or add --address"
+            );
+            work.find(Code::AddressNotUsable, field, message);
+        }
+        None => {
+            let message = "there is no address to give; add --address";
+            work.find(Code::AddressNotAssigned, field, message);
+        }
+    }
+}
+
+fn candidates(pool: AddressPool) -> Box<dyn Iterator<Item = BindAddress>> {
+    match pool {
+        AddressPool::Any => Box::new(std::iter::once(BindAddress::Any)),
+        AddressPool::Ip(ip) => Box::new(std::iter::once(BindAddress::Ip(ip))),
+        AddressPool::Network(network) => {
+            let hosts: Box<dyn Iterator<Item = IpAddr>> = match network {
+                IpNet::V4(network) => Box::new(network.hosts().map(IpAddr::V4)),
+                IpNet::V6(network) => Box::new(network.hosts().map(IpAddr::V6)),
+            };
+            Box::new(hosts.take(NETWORK_ADDRESSES_MAX).map(BindAddress::Ip))
+        }
+    }
+}

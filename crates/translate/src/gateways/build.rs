@@ -1,0 +1,97 @@
+//! What is left to serve: gateways and listeners of the IR, and their statuses.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ir::{IrSet, Listener, ListenerId, Protocol, TlsTermination};
+
+use crate::code::Code;
+use crate::condition::ConditionType;
+use crate::gateways::GatewayWork;
+use crate::gateways::listener::{ListenerWork, Shape};
+use crate::status::denies;
+
+/// Listeners whose Gateway cannot serve them say so, and so does a Gateway with nothing to serve.
+pub(crate) fn judge_serving(work: &mut GatewayWork<'_>) {
+    let accepted = work.is_accepted();
+    let addressed = !work.addresses.is_empty();
+    let gateway = work.name.clone();
+    let sets = work.sets.iter_mut().flat_map(|set| &mut set.listeners);
+    let own = work.listeners.iter_mut();
+    for listener in own.chain(sets).filter(|listener| listener.can_serve()) {
+        if !accepted {
+            let message = format!("Gateway {gateway} is not accepted");
+            listener.find(Code::GatewayNotAccepted, "", message);
+        } else if !addressed {
+            let message = format!("Gateway {gateway} has no address to listen on");
+            listener.find(Code::GatewayWithoutAddress, "", message);
+        }
+    }
+    let nothing = !work.all_listeners().any(ListenerWork::can_serve);
+    let said = work.findings.iter().any(|finding| denies(finding, ConditionType::Programmed));
+    if nothing && !said {
+        let message = "no listener of the Gateway can be served; see the conditions of each";
+        work.find(Code::GatewayNothingServed, "spec.listeners", message);
+    }
+}
+
+/// Adds what serves to the IR.
+pub(crate) fn build(work: &GatewayWork<'_>, ir: &mut IrSet) {
+    if !work.is_accepted() || work.addresses.is_empty() {
+        return;
+    }
+    let mut names: Vec<ListenerId> = Vec::new();
+    for listener in work.all_listeners().filter(|listener| listener.can_serve()) {
+        if let Some(lowered) = lower(work, listener) {
+            names.push(lowered.id.clone());
+            ir.listeners.insert(lowered.id.clone(), Arc::new(lowered));
+        }
+    }
+    let gateway = ir::Gateway {
+        object: Arc::clone(&work.object),
+        class: Arc::clone(&work.gateway.spec.gateway_class_name),
+        listeners: names,
+    };
+    ir.gateways.insert(Arc::clone(&work.object), Arc::new(gateway));
+}
+
+fn lower(work: &GatewayWork<'_>, listener: &ListenerWork<'_>) -> Option<Listener> {
+    let tls = || TlsTermination { certificates: listener.certificates.clone() };
+    let protocol = match listener.shape? {
+        Shape::Http => Protocol::Http,
+        Shape::Https => Protocol::Https(tls()),
+        Shape::TlsPassthrough => Protocol::TlsPassthrough,
+        Shape::TlsTerminate => Protocol::TlsTerminate(tls()),
+        Shape::Tcp => Protocol::Tcp,
+        Shape::Udp => Protocol::Udp,
+    };
+    let own_name = (!listener.from_set).then_some(&*listener.id.name);
+    Some(Listener {
+        id: listener.id.clone(),
+        origin: listener.origin.clone(),
+        gateway: Arc::clone(&work.object),
+        addresses: work.addresses.clone(),
+        port: listener.spec.port,
+        bind_port: listener.bind_port,
+        protocol,
+        hostname: listener.hostname.clone(),
+        http: work.edge.settings(own_name),
+    })
+}
+
+/// Certificates that a served listener names.
+pub(crate) fn keep_used(
+    ir: &mut IrSet,
+    certificates: BTreeMap<ir::CertificateId, Arc<ir::Certificate>>,
+) {
+    let used: std::collections::BTreeSet<_> = ir
+        .listeners
+        .values()
+        .flat_map(|listener| match &listener.protocol {
+            Protocol::Https(tls) | Protocol::TlsTerminate(tls) => tls.certificates.as_slice(),
+            Protocol::Http | Protocol::TlsPassthrough | Protocol::Tcp | Protocol::Udp => &[],
+        })
+        .cloned()
+        .collect();
+    ir.certificates = certificates.into_iter().filter(|(id, _)| used.contains(id)).collect();
+}

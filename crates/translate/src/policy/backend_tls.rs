@@ -1,0 +1,261 @@
+//! BackendTLSPolicy: which Services must be reached by TLS, and what becomes of each policy.
+//!
+//! A Service with a policy is never reached in plaintext, whatever is wrong with the policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use api::{
+    BackendTlsPolicy, LocalObjectReference, ObjectName, ServicePort, WellKnownCaCertificates,
+};
+use ir::ObjectRef;
+
+use crate::certificate::is_authority;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Target};
+use crate::hint::nearest;
+use crate::kinds::{at, object_ref, seniority, whole};
+use crate::refs::Refusal;
+use crate::snapshot::Snapshot;
+use crate::status::{AncestorStatus, Status, StatusBody, Statuses, ancestor_conditions};
+use crate::world::World;
+
+/// Policies by the Service they target.
+pub(crate) struct Secured<'a> {
+    by_service: BTreeMap<ObjectName, Vec<Claim<'a>>>,
+}
+
+struct Claim<'a> {
+    policy: &'a ObjectName,
+    age: (i64, &'a ObjectName),
+    /// A port's name; `None` is the whole Service.
+    section: Option<&'a str>,
+}
+
+impl<'a> Secured<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
+        let mut by_service: BTreeMap<ObjectName, Vec<Claim<'a>>> = BTreeMap::new();
+        for (name, policy) in &snapshot.backend_tls_policies {
+            for target in &policy.spec.target_refs {
+                if (&*target.group, &*target.kind) != ("", "Service") {
+                    continue;
+                }
+                let service =
+                    ObjectName::new(Arc::clone(&name.namespace), Arc::clone(&target.name));
+                by_service.entry(service).or_default().push(Claim {
+                    policy: name,
+                    age: seniority(&policy.metadata, name),
+                    section: target.section_name.as_deref().filter(|section| !section.is_empty()),
+                });
+            }
+        }
+        Self { by_service }
+    }
+
+    /// Why a port of a Service cannot be reached, if a policy targets it.
+    pub(crate) fn refusal(&self, service: &ObjectName, port: &ServicePort) -> Option<Refusal> {
+        let claims = self.by_service.get(service)?;
+        let claim = claims
+            .iter()
+            .find(|claim| claim.section.is_none_or(|section| section == port.name()))?;
+        let message = format!(
+            "BackendTLSPolicy {} asks for TLS to Service {service}, which cannot be given",
+            claim.policy
+        );
+        let mut refusal = Refusal::new(Code::BackendNeedsTls, message);
+        let policy = object_ref::<BackendTlsPolicy>(claim.policy);
+        refusal.related.push((whole(&policy), "the policy is here".to_owned()));
+        Some(refusal)
+    }
+
+    /// The policy that has the same target and comes first.
+    fn winner(
+        &self,
+        service: &ObjectName,
+        section: Option<&str>,
+        own: &ObjectName,
+    ) -> Option<&'a ObjectName> {
+        let claims = self.by_service.get(service)?;
+        let same = claims.iter().filter(|claim| claim.section == section);
+        let first = same.min_by(|a, b| a.age.cmp(&b.age))?;
+        (first.policy != own).then_some(first.policy)
+    }
+}
+
+/// Findings and statuses of all policies. `users` are the Gateways that send traffic to a Service.
+pub(crate) fn judge(
+    world: &World<'_>,
+    users: &BTreeMap<ObjectName, BTreeSet<Arc<ObjectRef>>>,
+    findings: &mut Vec<Diagnostic>,
+    statuses: &mut Statuses,
+) {
+    for (name, policy) in &world.snapshot.backend_tls_policies {
+        let own = judge_one(world, name, policy);
+        let ancestors: BTreeSet<&Arc<ObjectRef>> = policy
+            .spec
+            .target_refs
+            .iter()
+            .filter_map(|target| {
+                users.get(&ObjectName::new(Arc::clone(&name.namespace), Arc::clone(&target.name)))
+            })
+            .flatten()
+            .collect();
+        if !ancestors.is_empty() {
+            let concerning: Vec<&Diagnostic> = own.iter().collect();
+            let ancestors = ancestors
+                .into_iter()
+                .map(|ancestor| AncestorStatus {
+                    ancestor: Arc::clone(ancestor),
+                    conditions: ancestor_conditions(ancestor, &concerning),
+                })
+                .collect();
+            let status = Status {
+                observed_generation: policy.metadata.generation(),
+                body: StatusBody::Policy { ancestors },
+            };
+            statuses.insert(object_ref::<BackendTlsPolicy>(name), Arc::new(status));
+        }
+        findings.extend(own);
+    }
+}
+
+fn judge_one(world: &World<'_>, name: &ObjectName, policy: &BackendTlsPolicy) -> Vec<Diagnostic> {
+    let object = object_ref::<BackendTlsPolicy>(name);
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut find = |code, field: &str, message: String, hint: Option<String>| {
+        found.push(
+            Diagnostic::new(code, at(&object, field), Target::Policy, message).with_hint(hint),
+        );
+    };
+    for issue in world.issues(&object) {
+        find(Code::PolicyInvalid, &issue.path, issue.message.clone(), None);
+    }
+    for (index, target) in policy.spec.target_refs.iter().enumerate() {
+        let field = format!("spec.targetRefs[{index}]");
+        if let Err((code, message, hint)) = judge_target(world, name, target) {
+            find(code, &field, message, hint);
+        }
+    }
+    judge_validation(world, name, policy, &mut find);
+    if !world.settings.capabilities.backend_tls {
+        let message = "TLS towards backends is not served yet; the targets answer 500 instead of \
+                       being reached in plaintext";
+        find(Code::PolicyNotServed, "spec", message.to_owned(), None);
+    }
+    found
+}
+
+fn judge_target(
+    world: &World<'_>,
+    name: &ObjectName,
+    target: &api::PolicyTargetReference,
+) -> Result<(), (Code, String, Option<String>)> {
+    if (&*target.group, &*target.kind) != ("", "Service") {
+        let message = format!("kind {} cannot be a target; use a Service", target.kind);
+        return Err((Code::PolicyInvalid, message, None));
+    }
+    let service_name = ObjectName::new(Arc::clone(&name.namespace), Arc::clone(&target.name));
+    let Some(service) = world.snapshot.services.get(&service_name) else {
+        if world.snapshot.open {
+            return Ok(());
+        }
+        let neighbours = world.snapshot.services.keys();
+        let neighbours = neighbours.filter(|other| other.namespace == name.namespace);
+        let hint = nearest(&target.name, neighbours.map(|other| &*other.name));
+        return Err((
+            Code::PolicyTargetNotFound,
+            format!("Service {service_name} does not exist"),
+            hint,
+        ));
+    };
+    let section = target.section_name.as_deref().filter(|section| !section.is_empty());
+    if let Some(section) = section
+        && !service.spec.ports.iter().any(|port| port.name() == section)
+    {
+        let hint = nearest(section, service.spec.ports.iter().map(ServicePort::name));
+        let message = format!("Service {service_name} has no port with the name {section}");
+        return Err((Code::PolicyTargetNotFound, message, hint));
+    }
+    match world.secured.winner(&service_name, section, name) {
+        Some(winner) => {
+            let message = format!("BackendTLSPolicy {winner} has the same target and comes first");
+            Err((Code::PolicyConflicted, message, None))
+        }
+        None => Ok(()),
+    }
+}
+
+fn judge_validation(
+    world: &World<'_>,
+    name: &ObjectName,
+    policy: &BackendTlsPolicy,
+    find: &mut dyn FnMut(Code, &str, String, Option<String>),
+) {
+    let validation = &policy.spec.validation;
+    let field = "spec.validation";
+    if let Err(error) = api::hostname::check_precise(&validation.hostname) {
+        find(Code::PolicyInvalid, "spec.validation.hostname", error.to_string(), None);
+    }
+    if let Some(option) = policy.spec.options.keys().next() {
+        let message = format!("option {option} is not known; remove it");
+        find(Code::PolicyInvalid, "spec.options", message, None);
+    }
+    let references = &validation.ca_certificate_refs;
+    match (validation.well_known(), references.is_empty()) {
+        (Some(_), false) => {
+            let message =
+                "caCertificateRefs and wellKnownCACertificates exclude each other".to_owned();
+            find(Code::PolicyInvalid, field, message, None);
+        }
+        (None, true) => {
+            let message = "caCertificateRefs or wellKnownCACertificates is needed".to_owned();
+            find(Code::PolicyInvalid, field, message, None);
+        }
+        (Some(WellKnownCaCertificates::Other(other)), true) => {
+            let message =
+                format!("the well-known authorities \"{other}\" are not known; use System");
+            find(Code::PolicyInvalid, "spec.validation.wellKnownCACertificates", message, None);
+        }
+        (Some(WellKnownCaCertificates::System), true) => {}
+        (None, false) => {
+            let mut usable = false;
+            for (index, reference) in references.iter().enumerate() {
+                let field = format!("spec.validation.caCertificateRefs[{index}]");
+                match authority(world, name, reference) {
+                    Ok(()) => usable = true,
+                    Err((code, message)) => find(code, &field, message, None),
+                }
+            }
+            if !usable {
+                let message = "no certificate authority of the policy is usable".to_owned();
+                find(Code::PolicyNoValidCa, "spec.validation.caCertificateRefs", message, None);
+            }
+        }
+    }
+}
+
+fn authority(
+    world: &World<'_>,
+    policy: &ObjectName,
+    reference: &LocalObjectReference,
+) -> Result<(), (Code, String)> {
+    if (&*reference.group, &*reference.kind) != ("", "ConfigMap") {
+        let message =
+            format!("{} cannot hold a certificate authority; refer to a ConfigMap", reference.kind);
+        return Err((Code::PolicyCaKind, message));
+    }
+    let name = ObjectName::new(Arc::clone(&policy.namespace), Arc::clone(&reference.name));
+    let Some(config_map) = world.snapshot.config_maps.get(&name) else {
+        return if world.snapshot.open {
+            Ok(())
+        } else {
+            Err((Code::PolicyCaInvalid, format!("ConfigMap {name} does not exist")))
+        };
+    };
+    if config_map.value("ca.crt").is_some_and(is_authority) {
+        Ok(())
+    } else {
+        let message = format!("ConfigMap {name} has no readable certificate under the key ca.crt");
+        Err((Code::PolicyCaInvalid, message))
+    }
+}

@@ -1,0 +1,218 @@
+//! All that lowering a route may read beside the route: a narrow view of its neighbours.
+//!
+//! A route must never see a whole Gateway or Service, or every edit there would touch thousands of
+//! routes. What is absent is a value too, so that its appearance is a change.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::{BackendObjectReference, GATEWAY_GROUP, ObjectName, ParentReference};
+use ir::{HostPattern, ListenerId, ObjectRef};
+
+use crate::gateways::listener::{ListenerWork, NamespaceRule, admits};
+use crate::gateways::{GatewayWork, Gateways};
+use crate::hint::nearest;
+use crate::kinds::{GATEWAY, LISTENER_SET, RouteType, object_ref};
+use crate::refs::{Resolution, resolve_backend};
+use crate::routes::Lower;
+use crate::snapshot::Issues;
+use crate::world::World;
+
+/// What a route sees of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenerView {
+    pub(crate) id: ListenerId,
+    pub(crate) port: u16,
+    pub(crate) hostname: Option<HostPattern>,
+    pub(crate) supported: Vec<RouteType>,
+    /// Whether traffic can arrive.
+    pub(crate) serving: bool,
+}
+
+/// What a route sees of one of its parents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ParentInput {
+    /// Of another controller: not our business.
+    NotOurs,
+    /// A kind that is no parent here.
+    OtherKind,
+    Missing {
+        hint: Option<String>,
+    },
+    /// It leads out of an open snapshot.
+    Outside,
+    /// Its listeners, each with whether it admits the namespace of the route.
+    Ours(Vec<(Arc<ListenerView>, bool)>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RouteInputs {
+    /// One for each entry of `spec.parentRefs`.
+    pub(crate) parents: Vec<ParentInput>,
+    /// Every distinct reference to a backend, in the order of the route.
+    pub(crate) backends: Vec<(BackendObjectReference, Resolution)>,
+    pub(crate) issues: Issues,
+}
+
+impl RouteInputs {
+    pub(crate) fn resolution(&self, reference: &BackendObjectReference) -> Option<&Resolution> {
+        self.backends.iter().find(|(own, _)| own == reference).map(|(_, resolution)| resolution)
+    }
+
+    /// The Services among the backends that exist and may be used.
+    pub(crate) fn services(&self) -> Vec<ObjectName> {
+        let mut services = Vec::new();
+        for (_, resolution) in &self.backends {
+            let object: Option<&Arc<ObjectRef>> = match resolution {
+                Resolution::Reached(cluster) => Some(&cluster.0.backend),
+                Resolution::Refused(refusal) => refusal.service.as_ref(),
+                Resolution::Unknown(..) => None,
+            };
+            let name = object.map(|object| {
+                ObjectName::new(Arc::clone(&object.namespace), Arc::clone(&object.name))
+            });
+            services.extend(name.filter(|name| !services.contains(name)));
+        }
+        services
+    }
+}
+
+struct Parent<'g> {
+    /// Namespace of the object that holds the listeners.
+    namespace: &'g str,
+    listeners: Vec<(Arc<ListenerView>, &'g NamespaceRule)>,
+}
+
+/// Parents by kind and name, with their verdicts about namespaces.
+pub(crate) struct Parents<'g> {
+    by_name: BTreeMap<(&'static str, &'g ObjectName), Parent<'g>>,
+    verdicts: RefCell<BTreeMap<(ListenerId, Arc<str>), bool>>,
+}
+
+impl<'g> Parents<'g> {
+    /// `known` holds the views of the last translation: equal ones are used again, so that
+    /// comparing inputs is comparing pointers.
+    pub(crate) fn new(
+        gateways: &'g Gateways<'_>,
+        known: &mut BTreeMap<ListenerId, Arc<ListenerView>>,
+    ) -> Self {
+        let mut by_name = BTreeMap::new();
+        let mut used = BTreeMap::new();
+        let mut view = |work: &ListenerWork<'_>| {
+            let fresh = ListenerView {
+                id: work.id.clone(),
+                port: work.spec.port,
+                hostname: work.hostname.clone(),
+                supported: work.supported.clone(),
+                serving: work.can_serve(),
+            };
+            let view = match known.get(&fresh.id) {
+                Some(old) if **old == fresh => Arc::clone(old),
+                Some(_) | None => Arc::new(fresh),
+            };
+            used.insert(view.id.clone(), Arc::clone(&view));
+            view
+        };
+        for work in &gateways.works {
+            let listeners = work.listeners.iter().map(|l| (view(l), &l.namespaces)).collect();
+            let namespace = &*work.object.namespace;
+            by_name.insert((GATEWAY, work.name), Parent { namespace, listeners });
+            for set in &work.sets {
+                let listeners = set.listeners.iter().map(|l| (view(l), &l.namespaces)).collect();
+                let namespace = &*set.object.namespace;
+                by_name.insert((LISTENER_SET, set.name), Parent { namespace, listeners });
+            }
+        }
+        *known = used;
+        Self { by_name, verdicts: RefCell::default() }
+    }
+
+    fn admits(
+        &self,
+        world: &World<'_>,
+        parent: &Parent<'_>,
+        listener: &ListenerView,
+        rule: &NamespaceRule,
+        namespace: &Arc<str>,
+    ) -> bool {
+        let key = (listener.id.clone(), Arc::clone(namespace));
+        *self
+            .verdicts
+            .borrow_mut()
+            .entry(key)
+            .or_insert_with(|| admits(world, rule, parent.namespace, namespace))
+    }
+
+    fn input(
+        &self,
+        world: &World<'_>,
+        reference: &ParentReference,
+        route_namespace: &Arc<str>,
+    ) -> ParentInput {
+        let kind = match (reference.group(), reference.kind()) {
+            (GATEWAY_GROUP, GATEWAY) => GATEWAY,
+            (GATEWAY_GROUP, LISTENER_SET) => LISTENER_SET,
+            _ => return ParentInput::OtherKind,
+        };
+        let name = reference.object_name(route_namespace);
+        if let Some(parent) = self.by_name.get(&(kind, &name)) {
+            let listeners = parent.listeners.iter().map(|(view, rule)| {
+                (Arc::clone(view), self.admits(world, parent, view, rule, route_namespace))
+            });
+            return ParentInput::Ours(listeners.collect());
+        }
+        let snapshot = world.snapshot;
+        let exists = match kind {
+            GATEWAY => snapshot.gateways.contains_key(&name),
+            _ => snapshot.listener_sets.contains_key(&name),
+        };
+        if exists {
+            return ParentInput::NotOurs;
+        }
+        if snapshot.open {
+            return ParentInput::Outside;
+        }
+        let near = |names: &mut dyn Iterator<Item = &ObjectName>| {
+            let names = names.filter(|other| other.namespace == name.namespace);
+            nearest(&name.name, names.map(|other| &*other.name))
+        };
+        let hint = match kind {
+            GATEWAY => near(&mut snapshot.gateways.keys()),
+            _ => near(&mut snapshot.listener_sets.keys()),
+        };
+        ParentInput::Missing { hint }
+    }
+}
+
+/// Collects the inputs of one route.
+pub(crate) fn gather<R: Lower>(
+    world: &World<'_>,
+    parents: &Parents<'_>,
+    name: &ObjectName,
+    route: &R,
+) -> RouteInputs {
+    let object = object_ref::<R>(name);
+    let references = route.parent_refs().iter();
+    let parents =
+        references.map(|reference| parents.input(world, reference, &name.namespace)).collect();
+    let mut backends: Vec<(BackendObjectReference, Resolution)> = Vec::new();
+    route.visit_backends(&mut |reference| {
+        if !backends.iter().any(|(own, _)| own == reference) {
+            let resolution = resolve_backend(world, &object, reference, R::TYPE);
+            backends.push((reference.clone(), resolution));
+        }
+    });
+    let issues: Vec<_> = world.issues(&object).cloned().collect();
+    RouteInputs { parents, backends, issues: issues.into() }
+}
+
+/// The Gateway of each listener that routes can attach to.
+pub(crate) fn gateways_by_listener(
+    works: &[GatewayWork<'_>],
+) -> BTreeMap<ListenerId, Arc<ObjectRef>> {
+    works
+        .iter()
+        .flat_map(|work| work.all_listeners().map(|l| (l.id.clone(), Arc::clone(&work.object))))
+        .collect()
+}

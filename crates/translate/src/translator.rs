@@ -1,0 +1,277 @@
+//! Translation as a whole, and its increments: a cache by equality of inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use api::{GrpcRoute, HttpRoute, ObjectName, TcpRoute, TlsRoute, UdpRoute};
+use ir::{IrSet, ListenerId, ObjectRef, Protocol};
+
+use crate::certificate::Store;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Target};
+use crate::finish::{Facts, GatewayFrame, run};
+use crate::gateways::build::{build, keep_used};
+use crate::gateways::class::Classes;
+use crate::gateways::{self, Gateways};
+use crate::kinds::whole;
+use crate::policy::backend_tls;
+use crate::refs;
+use crate::routes::inputs::{ListenerView, Parents, RouteInputs, gateways_by_listener, gather};
+use crate::routes::{Entity, Lower, Lowered, lower};
+use crate::settings::{Capabilities, Settings};
+use crate::snapshot::{ObjMap, Snapshot};
+use crate::status::Statuses;
+use crate::world::World;
+
+/// What a snapshot means.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Translation {
+    /// What data planes execute.
+    pub ir: IrSet,
+    /// Statuses of every object that is ours, with nothing known about running yet: see
+    /// [`crate::finish()`].
+    pub statuses: Statuses,
+    /// Every finding, grouped by object: classes, Gateways with their listeners, ListenerSets,
+    /// routes, policies, Services.
+    pub diagnostics: Vec<Diagnostic>,
+    /// HTTPRoutes and GRPCRoutes that no serving listener accepted, lowered all the same: lint
+    /// looks at their rules.
+    pub unattached: BTreeMap<Arc<ObjectRef>, Arc<ir::HttpRoute>>,
+    pub(crate) frames: Vec<GatewayFrame>,
+}
+
+/// The one translation. Total, pure and deterministic.
+pub fn translate(snapshot: &Snapshot, settings: &Settings) -> Translation {
+    Translator::default().update(snapshot, settings)
+}
+
+/// [`translate`] with a memory: routes whose inputs did not change are not lowered again.
+#[derive(Debug, Default)]
+pub struct Translator {
+    capabilities: Option<Capabilities>,
+    certificates: Store,
+    views: BTreeMap<ListenerId, Arc<ListenerView>>,
+    http: Cache<HttpRoute>,
+    grpc: Cache<GrpcRoute>,
+    tls: Cache<TlsRoute>,
+    tcp: Cache<TcpRoute>,
+    udp: Cache<UdpRoute>,
+    lowered: usize,
+}
+
+type Cache<R> = BTreeMap<ObjectName, Entry<R>>;
+
+#[derive(Debug)]
+struct Entry<R> {
+    route: Arc<R>,
+    inputs: RouteInputs,
+    lowered: Arc<Lowered>,
+}
+
+impl Translator {
+    /// The same as [`translate`], faster when little changed since the last call.
+    pub fn update(&mut self, snapshot: &Snapshot, settings: &Settings) -> Translation {
+        if self.capabilities != Some(settings.capabilities) {
+            *self = Self { capabilities: Some(settings.capabilities), ..Self::default() };
+        }
+        self.lowered = 0;
+        let world = World::new(snapshot, settings);
+        let classes = Classes::new(&world);
+        let mut gateways = gateways::lower(&world, &classes, &mut self.certificates);
+        self.certificates.turn();
+        let routes = self.routes(&world, &gateways);
+        let certificates = std::mem::take(&mut gateways.certificates);
+        let mut translation = collect(&world, classes, &gateways, &routes);
+        keep_used(&mut translation.ir, certificates);
+        translation
+    }
+
+    /// How many routes the last call lowered anew.
+    pub fn lowered_routes(&self) -> usize {
+        self.lowered
+    }
+
+    fn routes(&mut self, world: &World<'_>, gateways: &Gateways<'_>) -> Vec<Arc<Lowered>> {
+        let parents = Parents::new(gateways, &mut self.views);
+        let snapshot = world.snapshot;
+        let count = &mut self.lowered;
+        let mut all = refresh(world, &parents, &snapshot.grpc_routes, &mut self.grpc, count);
+        all.extend(refresh(world, &parents, &snapshot.http_routes, &mut self.http, count));
+        all.extend(refresh(world, &parents, &snapshot.tcp_routes, &mut self.tcp, count));
+        all.extend(refresh(world, &parents, &snapshot.tls_routes, &mut self.tls, count));
+        all.extend(refresh(world, &parents, &snapshot.udp_routes, &mut self.udp, count));
+        all
+    }
+}
+
+/// Lowers the routes of one kind, as far as their inputs changed.
+fn refresh<R: Lower>(
+    world: &World<'_>,
+    parents: &Parents<'_>,
+    routes: &ObjMap<R>,
+    cache: &mut Cache<R>,
+    count: &mut usize,
+) -> Vec<Arc<Lowered>> {
+    let mut old = std::mem::take(cache);
+    let mut all = Vec::with_capacity(routes.len());
+    for (name, route) in routes {
+        let inputs = gather(world, parents, name, &**route);
+        let kept = old.remove(name).filter(|entry| {
+            entry.inputs == inputs && (Arc::ptr_eq(&entry.route, route) || entry.route == *route)
+        });
+        let lowered = match kept {
+            Some(entry) => entry.lowered,
+            None => {
+                *count = count.saturating_add(1);
+                Arc::new(lower(name, &**route, &inputs, world.settings.capabilities))
+            }
+        };
+        all.push(Arc::clone(&lowered));
+        cache.insert(name.clone(), Entry { route: Arc::clone(route), inputs, lowered });
+    }
+    all
+}
+
+fn collect(
+    world: &World<'_>,
+    classes: Classes<'_>,
+    gateways: &Gateways<'_>,
+    routes: &[Arc<Lowered>],
+) -> Translation {
+    let mut translation = Translation::default();
+    let Translation { ir, statuses, diagnostics, unattached, frames } = &mut translation;
+    classes.finish(world, diagnostics, statuses);
+    diagnostics.extend(gateways.asides.iter().cloned());
+    let mut attached: BTreeMap<ListenerId, u32> = BTreeMap::new();
+    for listener in routes.iter().flat_map(|route| &route.accepted_by) {
+        let count = attached.entry(listener.clone()).or_default();
+        *count = count.saturating_add(1);
+    }
+    for work in &gateways.works {
+        build(work, ir);
+        let sets = work.sets.iter();
+        diagnostics.extend(work.findings.iter().cloned());
+        diagnostics.extend(work.listeners.iter().flat_map(|l| l.findings.iter().cloned()));
+        for set in sets {
+            diagnostics.extend(set.findings.iter().cloned());
+            diagnostics.extend(set.listeners.iter().flat_map(|l| l.findings.iter().cloned()));
+        }
+        let frame = GatewayFrame::new(work, &attached);
+        run(&frame, &Facts::default(), statuses, &mut Vec::new());
+        frames.push(frame);
+    }
+    for route in routes {
+        let object = place(route, ir, unattached);
+        diagnostics.extend(route.findings.iter().cloned());
+        if let Some(status) = &route.status {
+            statuses.insert(object, Arc::clone(status));
+        }
+    }
+    only_oldest(ir, diagnostics);
+    if !world.snapshot.backend_tls_policies.is_empty() {
+        let users = users(gateways, routes);
+        backend_tls::judge(world, &users, diagnostics, statuses);
+    }
+    diagnostics.extend(refs::service_settings(world));
+    translation
+}
+
+fn place(
+    route: &Lowered,
+    ir: &mut IrSet,
+    unattached: &mut BTreeMap<Arc<ObjectRef>, Arc<ir::HttpRoute>>,
+) -> Arc<ObjectRef> {
+    match &route.entity {
+        Entity::Http(entity) => {
+            let map = if entity.attachments.is_empty() { unattached } else { &mut ir.http_routes };
+            map.insert(Arc::clone(&entity.object), Arc::clone(entity));
+            Arc::clone(&entity.object)
+        }
+        Entity::L4(entity) => {
+            if !entity.attachments.is_empty() {
+                ir.l4_routes.insert(Arc::clone(&entity.object), Arc::clone(entity));
+            }
+            Arc::clone(&entity.object)
+        }
+    }
+}
+
+/// A TCP or UDP listener cannot tell routes apart: only the oldest keeps its attachment.
+fn only_oldest(ir: &mut IrSet, diagnostics: &mut Vec<Diagnostic>) {
+    let mut oldest: BTreeMap<ListenerId, (i64, Arc<ObjectRef>)> = BTreeMap::new();
+    let undivided = |ir: &IrSet, id: &ListenerId| {
+        ir.listeners.get(id).is_some_and(|listener| match listener.protocol {
+            Protocol::Tcp | Protocol::Udp => true,
+            Protocol::Http
+            | Protocol::Https(_)
+            | Protocol::TlsPassthrough
+            | Protocol::TlsTerminate(_) => false,
+        })
+    };
+    let age = |route: &ir::L4Route| {
+        let name = (Arc::clone(&route.object.namespace), Arc::clone(&route.object.name));
+        (route.created.unwrap_or(i64::MAX), name)
+    };
+    for route in ir.l4_routes.values() {
+        for attachment in route.attachments.iter().filter(|a| undivided(ir, &a.listener)) {
+            let first =
+                oldest.get(&attachment.listener).and_then(|(_, object)| ir.l4_routes.get(object));
+            if first.is_none_or(|first| age(route) < age(first)) {
+                let entry = (age(route).0, Arc::clone(&route.object));
+                oldest.insert(attachment.listener.clone(), entry);
+            }
+        }
+    }
+    let losers: Vec<Arc<ir::L4Route>> = ir
+        .l4_routes
+        .values()
+        .filter(|route| {
+            let lost = |id| oldest.get(id).is_some_and(|(_, first)| *first != route.object);
+            route.attachments.iter().any(|attachment| lost(&attachment.listener))
+        })
+        .cloned()
+        .collect();
+    for route in losers {
+        let mut kept = (*route).clone();
+        kept.attachments.retain(|attachment| {
+            let first = oldest.get(&attachment.listener).map(|(_, first)| first);
+            let Some(first) = first.filter(|first| **first != route.object) else { return true };
+            let message = format!(
+                "listener {} serves the older {first}; this route gets no traffic there",
+                attachment.listener.name
+            );
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::RouteNotOldest,
+                    whole(&route.object),
+                    Target::Nothing,
+                    message,
+                )
+                .with_related(whole(first), "the older route"),
+            );
+            false
+        });
+        if kept.attachments.is_empty() {
+            ir.l4_routes.remove(&route.object);
+        } else {
+            ir.l4_routes.insert(Arc::clone(&route.object), Arc::new(kept));
+        }
+    }
+}
+
+/// The Gateways that send traffic to a Service, by Service.
+fn users(
+    gateways: &Gateways<'_>,
+    routes: &[Arc<Lowered>],
+) -> BTreeMap<ObjectName, BTreeSet<Arc<ObjectRef>>> {
+    let by_listener = gateways_by_listener(&gateways.works);
+    let mut users: BTreeMap<ObjectName, BTreeSet<Arc<ObjectRef>>> = BTreeMap::new();
+    for route in routes {
+        let own = route.accepted_by.iter().filter_map(|listener| by_listener.get(listener));
+        let own: BTreeSet<&Arc<ObjectRef>> = own.collect();
+        for service in route.services.iter().filter(|_| !own.is_empty()) {
+            users.entry(service.clone()).or_default().extend(own.iter().copied().cloned());
+        }
+    }
+    users
+}
