@@ -1,1 +1,11 @@
-//! Explain and lint, on the same translation and matcher.
+//! Questions about a configuration, answered without serving it: which rule a request takes and
+//! why, and what in the objects is not as it should be.
+//!
+//! Everything here is a pure function of a translation. It must never do I/O or read a clock (a
+//! moment is an argument), and never decide itself what a request takes: that is [`ir::find`].
+//!
+//! Start reading at [`explain()`] and [`lint`].
+
+pub mod explain;
+
+pub use explain::{Explained, Request, RequestError, explain};

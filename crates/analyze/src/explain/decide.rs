@@ -1,0 +1,530 @@
+//! From a table and a request to an answer.
+
+use std::{borrow::Cow, sync::Arc};
+
+use ir::{
+    Action, Backend, Considered, Explanation, Found, HttpSettings, Listener, ListenerIndex,
+    ListenerTable, ObjectRef, Outcome, Overlay, PortKey, PortKind, PortTable, Predicate,
+    Protocol, Rank, RuleEntry, Silent, Table, Target, Verdict, closest,
+    exec::{self, Flow, LocalResponse},
+    find,
+    forwarded::{Arrival, Judged, is_forwarding_field, listener_of},
+    path,
+};
+
+use super::{
+    Answer, Decision, Explained, Hidden, ListenerPlace, Options, Other, Request, Scheme, Section,
+    Share, ShareOutcome, Taken, request::Head, sent, words,
+};
+
+/// Losers that are named in a section unless all are asked for.
+const OTHERS_MAX: usize = 12;
+
+/// Losers by path among them.
+const OTHERS_BY_PATH_MAX: usize = 5;
+
+pub(super) fn explain(table: &Table, request: &Request, options: &Options<'_>) -> Explained {
+    let groups = sockets(table, request, options);
+    let nothing = groups.is_empty().then(|| nothing(table, request, options));
+    let sections = groups
+        .into_iter()
+        .map(|(gateway, sockets, port)| {
+            let mut section = Asked { table, port, request, options }.section();
+            section.gateway = gateway;
+            section.sockets = sockets;
+            section
+        })
+        .collect();
+    Explained { request: request.clone(), sections, nothing, all: options.all }
+}
+
+type Group<'t> = (Arc<ObjectRef>, Vec<PortKey>, &'t PortTable);
+
+/// The sockets of the listener port; those with the very same listeners are one group.
+fn sockets<'t>(table: &'t Table, request: &Request, options: &Options<'_>) -> Vec<Group<'t>> {
+    let mut groups: Vec<(Vec<ListenerIndex>, Group<'t>)> = Vec::new();
+    for (key, port) in &table.ports {
+        let wanted = |listener: &Listener| {
+            listener.port == request.port
+                && options.gateway.as_ref().is_none_or(|name| name.fits(&listener.gateway))
+        };
+        let Some(first) = port.listeners().find(|entry| wanted(&entry.listener)) else { continue };
+        if port.kind == PortKind::Udp {
+            continue;
+        }
+        let indices: Vec<_> = port.listeners().map(|entry| entry.index).collect();
+        match groups.iter_mut().find(|(known, _)| *known == indices) {
+            Some((_, group)) => group.1.push(*key),
+            None => {
+                let gateway = Arc::clone(&first.listener.gateway);
+                groups.push((indices, (gateway, vec![*key], port)));
+            }
+        }
+    }
+    let mut groups: Vec<Group<'t>> = groups.into_iter().map(|(_, group)| group).collect();
+    if let Some(address) = request.address() {
+        let bound = |key: &PortKey| key.address == ir::BindAddress::Ip(address);
+        if groups.iter().any(|(_, keys, _)| keys.iter().any(bound)) {
+            groups.retain(|(_, keys, _)| keys.iter().any(bound));
+        }
+    }
+    groups
+}
+
+fn nothing(table: &Table, request: &Request, options: &Options<'_>) -> String {
+    let listeners = || table.listeners.iter().map(|entry| &entry.listener);
+    if let Some(gateway) = &options.gateway {
+        if !listeners().any(|listener| gateway.fits(&listener.gateway)) {
+            return format!("no Gateway {} has a listener that is served", gateway.name);
+        }
+    }
+    let bound = listeners().find(|listener| listener.bind_port == request.port);
+    if let Some(listener) = bound {
+        return format!(
+            "port {} is where port {} of the listener is bound; ask with port {}",
+            request.port, listener.port, listener.port
+        );
+    }
+    let mut ports: Vec<u16> = listeners().map(|listener| listener.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    if ports.is_empty() {
+        format!("nothing listens on port {}; no listener is served at all", request.port)
+    } else {
+        format!("nothing listens on port {}; listeners have {}", request.port, ports.join(", "))
+    }
+}
+
+struct Asked<'a> {
+    table: &'a Table,
+    port: &'a PortTable,
+    request: &'a Request,
+    options: &'a Options<'a>,
+}
+
+impl<'a> Asked<'a> {
+    fn section(&self) -> Section {
+        match self.handshake() {
+            Ok(sni) => self.routed(sni),
+            Err((listener, why)) => {
+                let mut section = blank(Decision::Unread { why });
+                section.listener = listener.map(|listener| place(&listener.listener));
+                section
+            }
+        }
+    }
+
+    /// The listener that the server name chooses on a TLS port, `None` on a plain one.
+    fn handshake(&self) -> Result<Option<ListenerIndex>, (Option<&'a ListenerTable>, String)> {
+        let first = self.port.listeners().next().map(|entry| &**entry);
+        let port = self.request.port;
+        match (self.port.kind, self.request.scheme) {
+            (PortKind::Http, Scheme::Http) => Ok(None),
+            (PortKind::Http, Scheme::Https) => {
+                let why = format!("port {port} speaks plain HTTP, so a TLS handshake fails there");
+                Err((None, why))
+            }
+            (PortKind::Tls, Scheme::Http) => {
+                let why = format!("port {port} expects TLS, so a plain request is refused there");
+                Err((None, why))
+            }
+            (PortKind::Tls, Scheme::Https) => self.tls_listener(),
+            (PortKind::Tcp | PortKind::Udp, _) => {
+                let why = "the listener passes bytes on without reading them".to_owned();
+                Err((first, why))
+            }
+        }
+    }
+
+    fn tls_listener(&self) -> Result<Option<ListenerIndex>, (Option<&'a ListenerTable>, String)> {
+        let name = self.request.server_name();
+        let Some(listener) = self.port.listener_for(&name) else {
+            let names = hostnames(self.port);
+            let why = format!("no listener takes the server name \"{name}\" (they take {names})");
+            return Err((None, why));
+        };
+        match listener.listener.protocol {
+            Protocol::Https(_) => Ok(Some(listener.index)),
+            Protocol::TlsPassthrough => Err((
+                Some(listener),
+                format!("TLS for \"{name}\" passes through without being ended here"),
+            )),
+            Protocol::TlsTerminate(_) => Err((
+                Some(listener),
+                format!("TLS for \"{name}\" is ended here, and its bytes pass on unread"),
+            )),
+            Protocol::Http | Protocol::Tcp | Protocol::Udp => {
+                Err((Some(listener), "the listener does not speak TLS".to_owned()))
+            }
+        }
+    }
+
+    fn routed(&self, sni: Option<ListenerIndex>) -> Section {
+        if ["CONNECT", "TRACE"].contains(&self.request.method.as_str()) {
+            return refused(405, "CONNECT and TRACE are not served".to_owned());
+        }
+        let host = match ir::host::normalize(&self.request.authority) {
+            Ok(host) => host.name,
+            Err(error) => return refused(400, error.to_string()),
+        };
+        let listener = listener_of(self.port, self.table, sni, &host);
+        let defaults = HttpSettings::default();
+        let settings = listener.map_or(&defaults, |entry| &entry.listener.http);
+        let (raw, query) = path::split_target(&self.request.path_and_query);
+        let path = match path::normalize(raw, settings) {
+            Ok(path) => path,
+            Err(error) => return refused(400, error.to_string()),
+        };
+        let head = Head { request: self.request, host: &host, path: &path, query };
+        let arrival = Arrival {
+            peer: self.request.client_ip,
+            tls: self.request.scheme == Scheme::Https,
+            authority: &self.request.authority,
+            listener_port: listener.map_or(self.request.port, |entry| entry.listener.port),
+        };
+        let view = Judged::new(&head, &settings.trusted_peers, arrival);
+        let mut explanation = Explanation::default();
+        let outcome = find(self.port, self.table, sni, &view, &mut explanation);
+        debug_assert!(same(outcome, find(self.port, self.table, sni, &view, &mut Silent)));
+        let mut section = match outcome {
+            Outcome::Found(found) => {
+                let mut section = blank(self.taken(found, &head, &view, &explanation));
+                section.listener = Some(place(&found.listener.listener));
+                section
+            }
+            Outcome::NoRoute(listener) => self.missed(listener, sni, &view),
+            Outcome::Misdirected(other) => self.misdirected(other, sni, &host),
+            Outcome::NoListener => {
+                let names = hostnames(self.port);
+                refused(404, format!("no listener takes host {host}; they take {names}"))
+            }
+        };
+        section.hints.extend(hints(&head, &view, raw));
+        self.losers(&explanation, &mut section);
+        section
+    }
+
+    fn missed(
+        &self,
+        listener: &ListenerTable,
+        sni: Option<ListenerIndex>,
+        view: &Judged<'_, Head<'_>>,
+    ) -> Section {
+        let near = closest(self.port, self.table, sni, view).map(|near| {
+            let host = None;
+            let verdict = Verdict::Failed(near.predicate);
+            let considered =
+                Considered { entry: Arc::clone(near.entry), match_index: near.match_index, host, verdict };
+            self.other(&considered)
+        });
+        let mut section = refused(404, "no rule of the listener takes the request".to_owned());
+        section.listener = Some(place(&listener.listener));
+        if let Decision::Refused { closest, .. } = &mut section.decision {
+            *closest = near;
+        }
+        section
+    }
+
+    fn misdirected(
+        &self,
+        other: &ListenerTable,
+        sni: Option<ListenerIndex>,
+        host: &str,
+    ) -> Section {
+        let chosen = sni.and_then(|index| self.table.listener(index));
+        let chosen_name = chosen.map_or("another", |entry| &entry.listener.id.name);
+        let mut section = refused(
+            421,
+            format!(
+                "the handshake for \"{}\" chose listener {chosen_name}, but host {host} belongs to listener {}",
+                self.request.server_name(),
+                other.listener.id.name
+            ),
+        );
+        section.listener = chosen.map(|entry| place(&entry.listener));
+        section
+    }
+
+    fn taken(
+        &self,
+        found: Found<'_>,
+        head: &Head<'_>,
+        view: &Judged<'_, Head<'_>>,
+        explanation: &Explanation,
+    ) -> Decision {
+        let won = explanation.considered.iter().find(|one| one.verdict == Verdict::Won);
+        let RuleEntry { route, rule, .. } = &**found.entry;
+        let taken = Taken {
+            index: found.entry.index,
+            route: Arc::clone(&route.object),
+            host: won.and_then(|won| won.host.clone()),
+            rule: rule.index,
+            rules: route.rules.len(),
+            rule_name: rule.name.clone(),
+            rule_origin: rule.origin.clone(),
+            match_origin: found.matched.origin.clone(),
+            conditions: words::conditions(found.matched),
+            filters: rule.filters.iter().map(words::filter).collect(),
+        };
+        let mut overlay = Overlay::default();
+        let flow = exec::apply_request_filters(
+            &rule.filters,
+            found.matched,
+            view,
+            &view.edge(),
+            &mut overlay,
+        );
+        let answer = match (flow, &rule.action) {
+            (Err(error), _) => answer(error.status(), error.to_string()),
+            (Ok(Flow::Respond(response)), _) => local(response, "a CORS preflight"),
+            (Ok(Flow::Continue), Action::Fail(reason)) => {
+                answer(500, words::fail(*reason).to_owned())
+            }
+            (Ok(Flow::Continue), Action::Redirect(wanted)) => {
+                match exec::redirect(wanted, found.matched, view, &view.edge()) {
+                    Ok(response) => local(response, "a redirect"),
+                    Err(error) => answer(error.status(), error.to_string()),
+                }
+            }
+            (Ok(Flow::Continue), Action::Forward(backends)) => {
+                let total: u64 = backends.iter().map(|backend| u64::from(backend.weight)).sum();
+                let shares = backends
+                    .iter()
+                    .map(|backend| self.share(backend, total, found, head, view, &overlay))
+                    .collect();
+                return Decision::Forwarded { taken, shares };
+            }
+        };
+        Decision::Answered { taken, answer }
+    }
+
+    fn share(
+        &self,
+        backend: &Backend,
+        total: u64,
+        found: Found<'_>,
+        head: &Head<'_>,
+        view: &Judged<'_, Head<'_>>,
+        overlay: &Overlay,
+    ) -> Share {
+        let mut overlay = overlay.clone();
+        let outcome = match &backend.target {
+            Target::Fail(reason) => {
+                ShareOutcome::Answered(answer(500, words::fail(*reason).to_owned()))
+            }
+            Target::Cluster(cluster) => {
+                let flow = exec::apply_request_filters(
+                    &backend.filters,
+                    found.matched,
+                    view,
+                    &view.edge(),
+                    &mut overlay,
+                );
+                match flow {
+                    Err(error) => {
+                        ShareOutcome::Answered(answer(error.status(), error.to_string()))
+                    }
+                    Ok(Flow::Respond(response)) => {
+                        ShareOutcome::Answered(local(response, "a CORS preflight"))
+                    }
+                    Ok(Flow::Continue) => ShareOutcome::Sent {
+                        backend: cluster.to_string(),
+                        sent: sent::sent(head, view, &overlay, &response(found, backend, view)),
+                        endpoints: self.options.endpoints.map(|map| {
+                            let set = map.get(&cluster.endpoints_key());
+                            set.map_or(0, |set| set.endpoints.len())
+                        }),
+                    },
+                }
+            }
+        };
+        let percent = if total == 0 {
+            0.0
+        } else {
+            f64::from(backend.weight) * 100.0 / u64_as_f64(total)
+        };
+        Share {
+            origin: backend.origin.clone(),
+            weight: backend.weight,
+            percent,
+            outcome,
+            filters: backend.filters.iter().map(words::filter).collect(),
+        }
+    }
+
+    fn losers(&self, explanation: &Explanation, section: &mut Section) {
+        let mut losers: Vec<Other> = explanation
+            .considered
+            .iter()
+            .filter(|one| one.verdict != Verdict::Won)
+            .map(|one| self.other(one))
+            .collect();
+        losers.sort_by_key(|other| distance(&other.verdict));
+        if self.options.all {
+            section.others = losers;
+            return;
+        }
+        let mut hidden = Hidden::default();
+        let mut by_path = 0_usize;
+        losers.retain(|other| match &other.verdict {
+            Verdict::Failed(Predicate::Listener) => {
+                hidden.listeners = hidden.listeners.saturating_add(1);
+                false
+            }
+            Verdict::Failed(Predicate::Host { .. }) => {
+                hidden.hosts = hidden.hosts.saturating_add(1);
+                false
+            }
+            Verdict::Failed(Predicate::Path { .. }) => {
+                by_path = by_path.saturating_add(1);
+                let shown = by_path <= OTHERS_BY_PATH_MAX;
+                hidden.paths = hidden.paths.saturating_add(usize::from(!shown));
+                shown
+            }
+            Verdict::Failed(
+                Predicate::Method { .. } | Predicate::Header { .. } | Predicate::Query { .. },
+            )
+            | Verdict::Outranked(_)
+            | Verdict::Won => true,
+        });
+        hidden.paths = hidden.paths.saturating_add(losers.len().saturating_sub(OTHERS_MAX));
+        losers.truncate(OTHERS_MAX);
+        section.others = losers;
+        section.hidden = hidden;
+    }
+
+    fn other(&self, considered: &Considered) -> Other {
+        let RuleEntry { route, rule, listener, .. } = &*considered.entry;
+        let matched = considered.matched();
+        let listener = self.table.listener(*listener);
+        let why = match &considered.verdict {
+            Verdict::Won => String::new(),
+            Verdict::Outranked(rank) => words::outranked(*rank).to_owned(),
+            Verdict::Failed(predicate) => words::failed(predicate),
+        };
+        Other {
+            route: Arc::clone(&route.object),
+            rule: rule.index,
+            rule_name: rule.name.clone(),
+            match_origin: matched.map_or(&rule.origin, |matched| &matched.origin).clone(),
+            conditions: matched.map(words::conditions).unwrap_or_default(),
+            host: considered.host.clone(),
+            listener: listener.map_or_else(|| "".into(), |entry| Arc::clone(&entry.listener.id.name)),
+            verdict: considered.verdict.clone(),
+            why,
+        }
+    }
+}
+
+/// How far from winning: outranked first, then by the condition that failed, the last first.
+fn distance(verdict: &Verdict) -> (u8, Option<Rank>) {
+    let step = match verdict {
+        Verdict::Won => 0,
+        Verdict::Outranked(rank) => return (1, Some(*rank)),
+        Verdict::Failed(Predicate::Query { .. }) => 2,
+        Verdict::Failed(Predicate::Header { .. }) => 3,
+        Verdict::Failed(Predicate::Method { .. }) => 4,
+        Verdict::Failed(Predicate::Path { .. }) => 5,
+        Verdict::Failed(Predicate::Host { .. }) => 6,
+        Verdict::Failed(Predicate::Listener) => 7,
+    };
+    (step, None)
+}
+
+fn response(found: Found<'_>, backend: &Backend, view: &Judged<'_, Head<'_>>) -> Overlay {
+    let mut overlay = Overlay::default();
+    let rule = &found.entry.rule.filters;
+    let cors = exec::cors_grant(&backend.filters, view).or_else(|| exec::cors_grant(rule, view));
+    exec::apply_response_filters(&backend.filters, None, &mut overlay);
+    exec::apply_response_filters(rule, cors.as_ref(), &mut overlay);
+    overlay
+}
+
+/// What was not as the client wrote it.
+fn hints(head: &Head<'_>, view: &Judged<'_, Head<'_>>, raw: &str) -> Vec<String> {
+    let mut hints = Vec::new();
+    if raw != head.path {
+        hints.push(format!("path {raw} is matched and forwarded as {}", head.path));
+    }
+    if !view.forwarded().trusted {
+        let claimed = head.request.headers.iter().map(|(name, _)| name.as_str());
+        for name in claimed.filter(|name| is_forwarding_field(name)) {
+            let ip = head.request.client_ip;
+            hints.push(format!("{name} is replaced, because {ip} is not a trusted proxy"));
+        }
+    }
+    hints
+}
+
+fn hostnames(port: &PortTable) -> String {
+    let names = port.listeners().map(|entry| {
+        entry.listener.hostname.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string)
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn place(listener: &Listener) -> ListenerPlace {
+    ListenerPlace {
+        name: Arc::clone(&listener.id.name),
+        origin: listener.origin.clone(),
+        protocol: match listener.protocol {
+            Protocol::Http => "HTTP",
+            Protocol::Https(_) => "HTTPS",
+            Protocol::TlsPassthrough | Protocol::TlsTerminate(_) => "TLS",
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+        },
+        port: listener.port,
+        hostname: listener.hostname.clone(),
+    }
+}
+
+/// A section whose gateway and sockets are filled in later.
+fn blank(decision: Decision) -> Section {
+    Section {
+        gateway: Arc::new(ObjectRef::new("", "", "", "")),
+        sockets: Vec::new(),
+        listener: None,
+        decision,
+        others: Vec::new(),
+        hidden: Hidden::default(),
+        hints: Vec::new(),
+    }
+}
+
+fn refused(status: u16, why: String) -> Section {
+    blank(Decision::Refused { answer: answer(status, why), closest: None })
+}
+
+fn answer(status: u16, why: String) -> Answer {
+    Answer { status, fields: Vec::new(), why }
+}
+
+fn local(response: LocalResponse, why: &str) -> Answer {
+    let fields = response.fields.into_iter().map(|(name, value)| (Cow::into_owned(name), value));
+    Answer { status: response.status, fields: fields.collect(), why: why.to_owned() }
+}
+
+fn same(one: Outcome<'_>, other: Outcome<'_>) -> bool {
+    match (one, other) {
+        (Outcome::Found(a), Outcome::Found(b)) => {
+            a.entry.index == b.entry.index && std::ptr::eq(a.matched, b.matched)
+        }
+        (Outcome::Misdirected(a), Outcome::Misdirected(b))
+        | (Outcome::NoRoute(a), Outcome::NoRoute(b)) => a.index == b.index,
+        (Outcome::NoListener, Outcome::NoListener) => true,
+        (
+            Outcome::Found(_)
+            | Outcome::Misdirected(_)
+            | Outcome::NoRoute(_)
+            | Outcome::NoListener,
+            _,
+        ) => false,
+    }
+}
+
+/// Weights sum up to far less than what a double holds exactly.
+fn u64_as_f64(number: u64) -> f64 {
+    u32::try_from(number).map_or(f64::from(u32::MAX), f64::from)
+}
