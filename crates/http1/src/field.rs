@@ -11,13 +11,13 @@ pub enum Disposition {
     /// Passed on as it is, unless the proxy acts on its name.
     Forward,
     /// Belongs to this connection only (RFC 9110 section 7.6.1): `Connection`, `Keep-Alive`,
-    /// `Proxy-Connection`, `TE`, `Upgrade`, `HTTP2-Settings`.
+    /// `Proxy-Connection`, `TE`, `Upgrade`, `HTTP2-Settings`. So does an `Expect` of HTTP/1.0, or
+    /// without a body: it means nothing, but would mean something in the HTTP/1.1 that we send.
     HopByHop,
     /// Listed as an option in the field `Connection`, and not protected.
     Nominated,
-    /// `Host`, `Content-Length`, `Transfer-Encoding` and `Expect`: never passed on; the sender
-    /// writes them anew from what was understood. (An `Expect` of HTTP/1.0, or without a body,
-    /// means nothing to us but would mean something in the HTTP/1.1 that we send.)
+    /// `Host`, `Content-Length` and `Transfer-Encoding`: never passed on; the sender writes them
+    /// anew from what was understood.
     Rebuilt,
     /// A name with `_` under [`UnderscoreNames::Drop`](crate::UnderscoreNames).
     Underscore,
@@ -338,7 +338,6 @@ fn disposition_of(known: Known) -> Disposition {
         | 1 << Known::Http2Settings as u8;
     const REBUILT: u64 = 1 << Known::Host as u8
         | 1 << Known::ContentLength as u8
-        | 1 << Known::Expect as u8
         | 1 << Known::TransferEncoding as u8;
     if known.bit() & HOP_BY_HOP != 0 {
         Disposition::HopByHop

@@ -28,14 +28,19 @@ impl RequestHead {
             },
         )?;
         let http11 = self.version == Version::Http11;
-        let expects = expects_continue(buf, &self.fields, self.version)?;
+        let expects = expects_continue(buf, &self.fields, self.version)? && framing.has_body();
+        if !expects && self.fields.has(Known::Expect) {
+            for field in self.fields.iter_mut().filter(|f| f.known == Some(Known::Expect)) {
+                field.disposition = Disposition::HopByHop;
+            }
+        }
         self.meaning = Meaning {
             method,
             target,
             authority,
             framing,
             keep_alive: !self.connection.close && (http11 || self.connection.keep_alive),
-            expect_continue: expects && framing.has_body(),
+            expect_continue: expects,
             upgrade: (http11 && self.connection.upgrade && facts.upgrade.count == 1)
                 .then_some(facts.upgrade.value),
             te_trailers: te_trailers(buf, &self.fields),
