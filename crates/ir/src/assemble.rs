@@ -1,6 +1,10 @@
 //! From entities to the table that workers read.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use crate::{
     Action, Attachment, Backend, BackendEntry, Cluster, ClusterId, ClusterIndex, Filter, HttpRoute,
@@ -48,6 +52,9 @@ fn keep_equal_routes(set: &IrSet, previous: Option<&Table>) -> Vec<Arc<HttpRoute
     set.http_routes
         .values()
         .map(|route| {
+            if known.next_if(|old| Arc::ptr_eq(old, route)).is_some() {
+                return Arc::clone(route);
+            }
             while known.next_if(|old| old.object < route.object).is_some() {}
             match known.peek() {
                 Some(old) if Arc::ptr_eq(old, route) || **old == *route => Arc::clone(old),
@@ -62,10 +69,17 @@ fn keep_equal_routes(set: &IrSet, previous: Option<&Table>) -> Vec<Arc<HttpRoute
 fn group_by_listener(set: &IrSet, routes: &[Arc<HttpRoute>]) -> Vec<Vec<Arc<HttpRoute>>> {
     let numbers: HashMap<&ListenerId, usize> = set.listeners.keys().zip(0..).collect();
     let mut lists: Vec<Vec<Arc<HttpRoute>>> = vec![Vec::new(); set.listeners.len()];
+    // Neighbours mostly attach to the same listener.
+    let mut latest: Option<(&ListenerId, usize)> = None;
     for route in routes {
         for Attachment { listener, .. } in &route.attachments {
-            let list = numbers.get(listener).and_then(|position| lists.get_mut(*position));
-            if let Some(list) = list
+            let position = match latest {
+                Some((id, position)) if id == listener => Some(position),
+                _ => numbers.get(listener).copied(),
+            };
+            let Some(position) = position else { continue };
+            latest = Some((listener, position));
+            if let Some(list) = lists.get_mut(position)
                 && !list.last().is_some_and(|last| Arc::ptr_eq(last, route))
             {
                 list.push(Arc::clone(route));
@@ -129,14 +143,25 @@ fn mirror_clusters(filters: &[Filter], clusters: &mut Clusters) -> Vec<Option<Cl
 #[derive(Default)]
 struct Clusters {
     list: Vec<ClusterId>,
-    known: HashMap<Arc<Cluster>, ClusterIndex>,
+    known: HashMap<Key, ClusterIndex>,
+}
+
+/// Equal by everything, hashed by what tells most clusters apart.
+#[derive(PartialEq, Eq)]
+struct Key(Arc<Cluster>);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Cluster { backend, port, .. } = &*self.0;
+        (&backend.namespace, &backend.name, port).hash(state);
+    }
 }
 
 impl Clusters {
     fn index(&mut self, target: &Target) -> Option<ClusterIndex> {
         match target {
             Target::Cluster(id) => {
-                Some(*self.known.entry(Arc::clone(&id.0)).or_insert_with(|| {
+                Some(*self.known.entry(Key(Arc::clone(&id.0))).or_insert_with(|| {
                     self.list.push(id.clone());
                     ClusterIndex(number(self.list.len().saturating_sub(1)))
                 }))

@@ -40,7 +40,9 @@ impl RouteIndex {
     /// `routes` lie oldest first.
     pub(crate) fn build(listener: &ListenerId, routes: Vec<Arc<HttpRoute>>) -> Self {
         let mut hosts = HostIndex::default();
-        let mut drafts: Vec<(Option<HostPattern>, Vec<Draft<'_>>)> = Vec::new();
+        hosts.reserve(routes.len());
+        let mut drafts: Vec<(Option<HostPattern>, Vec<Draft<'_>>)> =
+            Vec::with_capacity(routes.len());
         let mut rule = 0_u32;
         for route in &routes {
             let mut buckets: Vec<usize> = Vec::new();
@@ -66,6 +68,7 @@ impl RouteIndex {
                 rule = rule.saturating_add(1);
             }
         }
+        hosts.shrink();
         let buckets = drafts
             .into_iter()
             .map(|(host, list)| Bucket { host, paths: PathIndex::build(list) })

@@ -16,6 +16,16 @@ pub(crate) struct HostIndex {
 }
 
 impl HostIndex {
+    /// Room for this many names.
+    pub(crate) fn reserve(&mut self, names: usize) {
+        self.exact.reserve(names);
+    }
+
+    /// Gives back room that was not needed.
+    pub(crate) fn shrink(&mut self) {
+        self.exact.shrink_to_fit();
+    }
+
     /// The number that the pattern has, or gets now.
     pub(crate) fn insert(&mut self, pattern: Option<&HostPattern>, number: u32) -> u32 {
         match pattern {

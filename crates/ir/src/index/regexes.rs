@@ -14,6 +14,8 @@ pub(crate) struct Regexes {
     slots: Vec<(Slot, u32)>,
     /// Each text once, in the order of its first slot.
     patterns: Vec<Pattern>,
+    /// Parallel to `patterns`: the position of the first slot.
+    first_slots: Vec<usize>,
     /// All patterns as alternatives, in the same order: the one it reports is the first in that
     /// order which matches.
     together: Option<Regex>,
@@ -23,10 +25,13 @@ impl Regexes {
     pub(crate) fn build<'p>(list: impl Iterator<Item = (Slot, &'p Pattern)>) -> Option<Box<Self>> {
         let mut numbers: HashMap<&str, u32> = HashMap::default();
         let mut patterns: Vec<Pattern> = Vec::new();
+        let mut first_slots: Vec<usize> = Vec::new();
         let slots: Vec<(Slot, u32)> = list
-            .map(|(slot, pattern)| {
+            .enumerate()
+            .map(|(position, (slot, pattern))| {
                 let number = *numbers.entry(pattern.expression()).or_insert_with(|| {
                     patterns.push(pattern.clone());
+                    first_slots.push(position);
                     u32::try_from(patterns.len().saturating_sub(1)).unwrap_or(u32::MAX)
                 });
                 (slot, number)
@@ -36,7 +41,7 @@ impl Regexes {
             return None;
         }
         let together = (patterns.len() >= PATTERN_SET_MIN).then(|| compile(&patterns)).flatten();
-        Some(Box::new(Self { slots, patterns, together }))
+        Some(Box::new(Self { slots, patterns, first_slots, together }))
     }
 
     /// The first slot that `holds` and whose pattern matches the path.
@@ -47,7 +52,8 @@ impl Regexes {
         };
         // One pattern often stands in several slots in a row; its verdict is kept.
         let mut known: Option<(u32, bool)> = self.together.is_some().then_some((first, true));
-        for (slot, number) in &self.slots {
+        let start = self.first_slots.get(first as usize).copied().unwrap_or_default();
+        for (slot, number) in self.slots.iter().skip(start) {
             if *number < first || !holds(*slot) {
                 continue;
             }

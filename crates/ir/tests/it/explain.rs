@@ -57,9 +57,9 @@ fn a_failed_condition_says_what_was_wanted_and_what_came() {
     let verdicts = verdicts(&table, &get("/?q=%32").with("X", "2"));
     let got: Vec<Option<String>> = verdicts
         .into_iter()
-        .map(|(_, verdict)| match verdict {
+        .map(|(name, verdict)| match verdict {
             Verdict::Failed(Predicate::Header { got, .. } | Predicate::Query { got, .. }) => got,
-            other => panic!("{other:?}"),
+            Verdict::Failed(_) | Verdict::Outranked(_) | Verdict::Won => panic!("{name}"),
         })
         .collect();
     assert_eq!(got, [Some("2".to_owned()), Some("2".to_owned())]);
