@@ -7,5 +7,10 @@
 //! Start reading at [`explain()`] and [`lint`].
 
 pub mod explain;
+pub mod lint;
 
 pub use explain::{Explained, Request, RequestError, explain};
+pub use lint::{
+    Baseline, Finding, Fix, Level, LintConfig, LintOptions, Location, Suppression, findings_json,
+    lint, sarif,
+};

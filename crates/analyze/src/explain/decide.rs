@@ -4,8 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use ir::{
     Action, Backend, Considered, Explanation, Found, HttpSettings, Listener, ListenerIndex,
-    ListenerTable, ObjectRef, Outcome, Overlay, PortKey, PortKind, PortTable, Predicate,
-    Protocol, Rank, RuleEntry, Silent, Table, Target, Verdict, closest,
+    ListenerTable, ObjectRef, Outcome, Overlay, PortKey, PortKind, PortTable, Predicate, Protocol,
+    Rank, RuleEntry, Silent, Table, Target, Verdict, closest,
     exec::{self, Flow, LocalResponse},
     find,
     forwarded::{Arrival, Judged, is_forwarding_field, listener_of},
@@ -73,10 +73,10 @@ fn sockets<'t>(table: &'t Table, request: &Request, options: &Options<'_>) -> Ve
 
 fn nothing(table: &Table, request: &Request, options: &Options<'_>) -> String {
     let listeners = || table.listeners.iter().map(|entry| &entry.listener);
-    if let Some(gateway) = &options.gateway {
-        if !listeners().any(|listener| gateway.fits(&listener.gateway)) {
-            return format!("no Gateway {} has a listener that is served", gateway.name);
-        }
+    if let Some(gateway) = &options.gateway
+        && !listeners().any(|listener| gateway.fits(&listener.gateway))
+    {
+        return format!("no Gateway {} has a listener that is served", gateway.name);
     }
     let bound = listeners().find(|listener| listener.bind_port == request.port);
     if let Some(listener) = bound {
@@ -214,8 +214,12 @@ impl<'a> Asked<'a> {
         let near = closest(self.port, self.table, sni, view).map(|near| {
             let host = None;
             let verdict = Verdict::Failed(near.predicate);
-            let considered =
-                Considered { entry: Arc::clone(near.entry), match_index: near.match_index, host, verdict };
+            let considered = Considered {
+                entry: Arc::clone(near.entry),
+                match_index: near.match_index,
+                host,
+                verdict,
+            };
             self.other(&considered)
         });
         let mut section = refused(404, "no rule of the listener takes the request".to_owned());
@@ -322,9 +326,7 @@ impl<'a> Asked<'a> {
                     &mut overlay,
                 );
                 match flow {
-                    Err(error) => {
-                        ShareOutcome::Answered(answer(error.status(), error.to_string()))
-                    }
+                    Err(error) => ShareOutcome::Answered(answer(error.status(), error.to_string())),
                     Ok(Flow::Respond(response)) => {
                         ShareOutcome::Answered(local(response, "a CORS preflight"))
                     }
@@ -339,11 +341,8 @@ impl<'a> Asked<'a> {
                 }
             }
         };
-        let percent = if total == 0 {
-            0.0
-        } else {
-            f64::from(backend.weight) * 100.0 / u64_as_f64(total)
-        };
+        let percent =
+            if total == 0 { 0.0 } else { f64::from(backend.weight) * 100.0 / u64_as_f64(total) };
         Share {
             origin: backend.origin.clone(),
             weight: backend.weight,
@@ -410,7 +409,8 @@ impl<'a> Asked<'a> {
             match_origin: matched.map_or(&rule.origin, |matched| &matched.origin).clone(),
             conditions: matched.map(words::conditions).unwrap_or_default(),
             host: considered.host.clone(),
-            listener: listener.map_or_else(|| "".into(), |entry| Arc::clone(&entry.listener.id.name)),
+            listener: listener
+                .map_or_else(|| "".into(), |entry| Arc::clone(&entry.listener.id.name)),
             verdict: considered.verdict.clone(),
             why,
         }
@@ -515,10 +515,7 @@ fn same(one: Outcome<'_>, other: Outcome<'_>) -> bool {
         | (Outcome::NoRoute(a), Outcome::NoRoute(b)) => a.index == b.index,
         (Outcome::NoListener, Outcome::NoListener) => true,
         (
-            Outcome::Found(_)
-            | Outcome::Misdirected(_)
-            | Outcome::NoRoute(_)
-            | Outcome::NoListener,
+            Outcome::Found(_) | Outcome::Misdirected(_) | Outcome::NoRoute(_) | Outcome::NoListener,
             _,
         ) => false,
     }

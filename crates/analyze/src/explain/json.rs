@@ -48,10 +48,9 @@ fn section(section: &Section) -> Value {
         Decision::Answered { taken: rule, answer: ours } => {
             ("answered", json!({ "rule": taken(rule), "answer": answer(ours) }))
         }
-        Decision::Refused { answer: ours, closest } => (
-            "refused",
-            json!({ "answer": answer(ours), "closest": closest.as_ref().map(other) }),
-        ),
+        Decision::Refused { answer: ours, closest } => {
+            ("refused", json!({ "answer": answer(ours), "closest": closest.as_ref().map(other) }))
+        }
         Decision::Unread { why } => ("unread", json!({ "message": why })),
     };
     if let Value::Object(map) = &mut value {

@@ -73,7 +73,8 @@ fn row(title: &str, text: &str, place: &str) -> [String; 3] {
 }
 
 fn listener_row(place: &ListenerPlace) -> [String; 3] {
-    let hostname = place.hostname.as_ref().map_or_else(|| "every host".to_owned(), |h| h.to_string());
+    let hostname =
+        place.hostname.as_ref().map_or_else(|| "every host".to_owned(), |h| h.to_string());
     let text = format!("{}: {} port {}, {hostname}", place.name, place.protocol, place.port);
     row("listener", &text, &place.origin.to_string())
 }
@@ -144,7 +145,9 @@ fn share_rows(shares: &[Share], each: bool, rows: &mut Vec<[String; 3]>) {
         if let (true, ShareOutcome::Sent { sent, .. }) = (each, &share.outcome) {
             let mut own = Vec::new();
             sent_rows(sent, &mut own);
-            rows.extend(own.into_iter().map(|[_, text, _]| row("", &format!("        {text}"), "")));
+            rows.extend(
+                own.into_iter().map(|[_, text, _]| row("", &format!("        {text}"), "")),
+            );
         }
     }
 }
