@@ -6,14 +6,18 @@
 //!
 //! It must never talk to a cluster, know the data plane, or decide what a route means.
 //!
-//! Start reading at [`files::Reader`], then [`yaml::read`].
+//! Start reading at [`Store::load`], then [`Reader`] (what it is given) and [`yaml::read`].
 
+pub mod backend;
 pub mod files;
 pub mod issue;
 pub mod limits;
+pub mod store;
 pub mod watch;
 pub mod yaml;
 
+pub use backend::{BackendOverride, BackendOverrideError, ENDPOINTS_ANNOTATION};
 pub use files::{Contents, FileContent, Reader};
 pub use issue::{Place, SourceIssue};
+pub use store::{Load, ObjectState, Reference, Settings, Store};
 pub use watch::Watcher;

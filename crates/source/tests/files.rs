@@ -1,5 +1,7 @@
 //! PATHs, what they expand to, and what is passed by.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may end by a panic")]
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! Scalars and keys mean what kubectl takes them for: golden tables made with its YAML library.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may end by a panic")]
+
 use source::yaml;
 
 fn rows(table: &str) -> impl Iterator<Item = (&str, &str)> {

@@ -1,5 +1,7 @@
 //! Real files, real events: every change is followed by a signal.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may end by a panic")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! Reading YAML: places, recovery, bounds and the wording of problems.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may end by a panic")]
+
 use proptest::prelude::*;
 use serde_json::json;
 use source::yaml::{self, Document, Reading, line_column};

@@ -70,13 +70,17 @@ pub struct FieldSpan {
 }
 
 impl FieldSpan {
-    /// What to underline: the value if the field exists and its value fits a line or so, else the
-    /// key.
+    /// What to underline: the value if the field exists and its value is on one line, else the
+    /// key, else the first line of the value.
     pub fn highlight(&self, text: &str) -> Range<usize> {
-        let one_line = text.get(self.value.clone()).is_some_and(|v| !v.contains('\n'));
+        let value = text.get(self.value.clone()).unwrap_or("");
+        let one_line = !value.contains('\n');
         match &self.key {
-            Some(key) if !self.exact || !one_line || self.value.is_empty() => key.clone(),
-            Some(_) | None => self.value.clone(),
+            Some(key) if !self.exact || !one_line || value.is_empty() => key.clone(),
+            Some(_) | None => {
+                let length = value.lines().next().map_or(0, str::len);
+                self.value.start..self.value.start.saturating_add(length)
+            }
         }
     }
 }

@@ -1,0 +1,303 @@
+//! From the texts of this moment to objects: who is present, what changed, what to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use api::Object;
+use translate::{Code, ObjectRef, Severity};
+
+use super::{Admitted, Entry, File, Origin, Store, admit::Finding};
+use crate::{
+    files,
+    issue::{Place, SourceIssue},
+    yaml::{Problem, ProblemKind},
+};
+
+/// The objects that the texts name, each where it is first named.
+pub(super) struct Round {
+    present: BTreeMap<ObjectRef, Origin>,
+    /// Later texts of objects that are present already.
+    again: BTreeSet<(usize, usize, usize)>,
+    /// Names of files with a document that cannot be read at all.
+    broken: BTreeSet<Arc<str>>,
+}
+
+impl Round {
+    pub(super) fn new(files: &[File]) -> Self {
+        let mut round =
+            Self { present: BTreeMap::new(), again: BTreeSet::new(), broken: BTreeSet::new() };
+        for (file_index, file) in files.iter().enumerate() {
+            for (chunk_index, (_, chunk)) in file.chunks.iter().enumerate() {
+                let unnamed = chunk.items.iter().any(|(_, item)| {
+                    item.identity.is_none() && !item.findings.iter().any(|one| one.foreign)
+                });
+                if unnamed || !chunk.problems.is_empty() {
+                    round.broken.insert(Arc::clone(&file.name));
+                }
+                for (item_index, (_, item)) in chunk.items.iter().enumerate() {
+                    let Some(identity) = &item.identity else { continue };
+                    let origin = Origin { file: file_index, chunk: chunk_index, item: item_index };
+                    if round.present.contains_key(identity) {
+                        round.again.insert((file_index, chunk_index, item_index));
+                    } else {
+                        round.present.insert(identity.clone(), origin);
+                    }
+                }
+            }
+        }
+        round
+    }
+}
+
+impl Store {
+    /// Brings the objects in line with the texts. True if something that is served changed.
+    pub(super) fn apply(&mut self, round: &Round) -> bool {
+        let mut changed = false;
+        let gone: Vec<ObjectRef> = self
+            .entries
+            .iter()
+            .filter(|(reference, entry)| {
+                // The document that cannot be read may be this object's.
+                !round.present.contains_key(reference) && !round.broken.contains(&entry.file)
+            })
+            .map(|(reference, _)| reference.clone())
+            .collect();
+        for reference in gone {
+            self.remove(&reference);
+            changed = true;
+        }
+        for entry in self.entries.values_mut() {
+            entry.origin = None;
+        }
+        for (reference, origin) in &round.present {
+            changed |= self.update(reference, *origin);
+        }
+        changed
+    }
+
+    fn remove(&mut self, reference: &ObjectRef) {
+        if let Some(entry) = self.entries.remove(reference) {
+            self.forget_references(reference, &entry);
+            self.written.remove(&reference.group, &reference.kind, &entry.object.name());
+        }
+    }
+
+    fn forget_references(&mut self, from: &ObjectRef, entry: &Entry) {
+        for one in &entry.references {
+            if let Some(referrers) = self.referrers.get_mut(&one.target) {
+                referrers.remove(from);
+                if referrers.is_empty() {
+                    self.referrers.remove(&one.target);
+                }
+            }
+        }
+    }
+
+    fn update(&mut self, reference: &ObjectRef, origin: Origin) -> bool {
+        let Some(file) = self.files.get(origin.file).map(|file| Arc::clone(&file.name)) else {
+            return false;
+        };
+        let Some(admitted) = self.admitted(origin) else {
+            if let Some(entry) = self.entries.get_mut(reference) {
+                entry.origin = Some(origin);
+                entry.file = file;
+            }
+            return false;
+        };
+        if let Some(entry) = self.entries.get(reference)
+            && entry.text_state == admitted.object
+        {
+            if let Some(entry) = self.entries.get_mut(reference) {
+                entry.origin = Some(origin);
+                entry.file = file;
+            }
+            return false;
+        }
+        let issues = Arc::clone(&admitted.issues);
+        let entry = next_entry(self.entries.get(reference), admitted, file, origin);
+        self.written.insert(&entry.object, &issues);
+        if let Some(old) = self.entries.remove(reference) {
+            self.forget_references(reference, &old);
+        }
+        for one in &entry.references {
+            self.referrers.entry(one.target.clone()).or_default().insert(reference.clone());
+        }
+        self.entries.insert(reference.clone(), entry);
+        true
+    }
+
+    /// Everything there is to say about the texts.
+    pub(super) fn issues(&self, round: &Round) -> Vec<SourceIssue> {
+        let mut issues = Vec::new();
+        for (file_index, file) in self.files.iter().enumerate() {
+            for (chunk_index, (range, chunk)) in file.chunks.iter().enumerate() {
+                let mut found: Vec<SourceIssue> = Vec::new();
+                let place = |span: &std::ops::Range<usize>| {
+                    let start = span.start.saturating_add(range.start);
+                    let end = span.end.saturating_add(range.start);
+                    Place::new(&file.name, &file.text, start..end)
+                };
+                for problem in &chunk.problems {
+                    found.push(problem_issue(problem, place(&problem.span)));
+                }
+                for (item_index, (_, item)) in chunk.items.iter().enumerate() {
+                    let again = round.again.contains(&(file_index, chunk_index, item_index));
+                    if let Some(identity) = item.identity.as_ref().filter(|_| again) {
+                        found.push(self.duplicate(identity, place(&item.span), round));
+                        continue;
+                    }
+                    for finding in &item.findings {
+                        let place = place(&finding.span);
+                        found.push(finding_issue(finding, place, item.identity.as_ref(), file));
+                    }
+                    if let Some(identity) = &item.identity
+                        && item.admitted.is_none()
+                        && self.entries.contains_key(identity)
+                    {
+                        found.push(kept(identity, place(&item.span)));
+                    }
+                }
+                found.sort_by_key(|issue| issue.place.start);
+                issues.append(&mut found);
+            }
+        }
+        for (reference, entry) in self.entries.iter().filter(|(_, entry)| entry.origin.is_none()) {
+            issues.push(kept(reference, Place::whole(Arc::clone(&entry.file))));
+        }
+        issues
+    }
+
+    fn duplicate(&self, identity: &ObjectRef, place: Place, round: &Round) -> SourceIssue {
+        let first = round.present.get(identity).and_then(|origin| self.place(*origin));
+        let at = first.as_ref().map_or_else(String::new, |first| format!(", at {first}"));
+        let message = format!("{identity} is defined before{at}; this definition is ignored");
+        let issue = SourceIssue::new(Code::DuplicateObject, place, message)
+            .hint("remove one of the two, or give this one another name or namespace")
+            .object(identity.clone(), "");
+        match first {
+            Some(first) => issue.related(first, "the definition that counts"),
+            None => issue,
+        }
+    }
+}
+
+/// The state of an object after a text that is valid and new.
+fn next_entry(old: Option<&Entry>, new: &Admitted, file: Arc<str>, origin: Origin) -> Entry {
+    let object = match old {
+        Some(old) if !new.generation_given => {
+            let before = old.object.meta().generation();
+            let next = if same_spec(&old.text_state, &new.object) {
+                before
+            } else {
+                before.saturating_add(1)
+            };
+            // Kinds without a generation keep having none.
+            match new.object.meta().generation {
+                Some(given) if given != next => with_generation(&new.object, next),
+                Some(_) | None => new.object.clone(),
+            }
+        }
+        Some(_) | None => new.object.clone(),
+    };
+    Entry {
+        text_state: new.object.clone(),
+        object,
+        references: new.references.clone(),
+        slices: new.slices.clone(),
+        file,
+        origin: Some(origin),
+    }
+}
+
+/// Whether two states of an object differ only in metadata and status, which count no generation.
+fn same_spec(a: &Object, b: &Object) -> bool {
+    let spec = |object: &Object| {
+        let mut value = object.to_value();
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("metadata");
+            fields.remove("status");
+        }
+        value
+    };
+    spec(a) == spec(b)
+}
+
+fn with_generation(object: &Object, generation: i64) -> Object {
+    macro_rules! set {
+        ($($kind:ident),*) => {
+            match object {
+                $(Object::$kind(object) => {
+                    let mut object = (**object).clone();
+                    object.metadata.generation = Some(generation);
+                    Object::$kind(Arc::new(object))
+                })*
+            }
+        };
+    }
+    set!(
+        GatewayClass,
+        Gateway,
+        HttpRoute,
+        GrpcRoute,
+        TlsRoute,
+        TcpRoute,
+        UdpRoute,
+        ListenerSet,
+        BackendTlsPolicy,
+        ReferenceGrant,
+        XBackend,
+        XBackendTrafficPolicy,
+        XMesh,
+        XTelemetryPolicy,
+        Namespace,
+        Service,
+        EndpointSlice,
+        Endpoints,
+        Secret,
+        ConfigMap,
+        ClusterTrustBundle,
+        Other
+    )
+}
+
+fn problem_issue(problem: &Problem, place: Place) -> SourceIssue {
+    let code = match problem.kind {
+        ProblemKind::Syntax => Code::Syntax,
+        ProblemKind::DuplicateKey => Code::DuplicateKey,
+        ProblemKind::TooLarge => Code::SourceTooLarge,
+    };
+    let issue = SourceIssue::new(code, place, problem.message.clone());
+    match &problem.hint {
+        Some(hint) => issue.hint(hint.clone()),
+        None => issue,
+    }
+}
+
+fn finding_issue(
+    finding: &Finding,
+    place: Place,
+    identity: Option<&ObjectRef>,
+    file: &File,
+) -> SourceIssue {
+    let mut issue =
+        SourceIssue::new(finding.code, place, finding.message.clone()).severity(finding.severity);
+    issue.hint.clone_from(&finding.hint);
+    if let Some(identity) = identity {
+        issue = issue.object(identity.clone(), finding.field.clone());
+    }
+    if finding.foreign && !file.named {
+        // Folders hold files for other programs too.
+        issue = issue.severity(Severity::Warning);
+        if files::is_helm_values(&file.name) {
+            issue = issue
+                .severity(Severity::Info)
+                .hint("it looks like the values of a Helm chart, which are not read");
+        }
+    }
+    issue
+}
+
+fn kept(object: &ObjectRef, place: Place) -> SourceIssue {
+    let message = format!("{object} stays as it was before its file was broken");
+    SourceIssue::new(Code::KeptLastGood, place, message).object(object.clone(), "")
+}
