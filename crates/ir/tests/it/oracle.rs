@@ -37,7 +37,7 @@ fn copied(set: &IrSet) -> IrSet {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_index_finds_what_the_specification_says(
@@ -49,6 +49,11 @@ proptest! {
             prop_assert_eq!(taken(&table, request), naive::taken(&set, request), "{:?}", request);
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_explanation_names_the_same_winner_and_only_one(set in sets(), request in requests()) {
