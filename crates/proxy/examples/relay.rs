@@ -79,6 +79,26 @@ fn update(listen: SocketAddr, backend: SocketAddr) -> Update {
         timeouts: Timeouts::default(),
         retry: None,
     };
+    let set = set_of(gateway, id, listener, route, rule);
+    let endpoint = Endpoint {
+        address: backend,
+        identity: "backend".into(),
+        zone: None,
+        state: EndpointState::Ready,
+    };
+    let endpoints = EndpointSet { endpoints: vec![Arc::new(endpoint)] };
+    let map = EndpointMap::from([(cluster.endpoints_key(), Arc::new(endpoints))]);
+    let revision = Revision { epoch: 1, sequence: 1 };
+    Update { table: Arc::new(ir::assemble(&set, revision, None)), endpoints: Some(Arc::new(map)) }
+}
+
+fn set_of(
+    gateway: Arc<ObjectRef>,
+    id: ListenerId,
+    listener: Listener,
+    route: Arc<ObjectRef>,
+    rule: Rule,
+) -> IrSet {
     let mut set = IrSet::default();
     let listeners = vec![id.clone()];
     let class = "relay".into();
@@ -96,14 +116,5 @@ fn update(listen: SocketAddr, backend: SocketAddr) -> Update {
             rules: vec![Arc::new(rule)],
         }),
     );
-    let endpoint = Endpoint {
-        address: backend,
-        identity: "backend".into(),
-        zone: None,
-        state: EndpointState::Ready,
-    };
-    let endpoints = EndpointSet { endpoints: vec![Arc::new(endpoint)] };
-    let map = EndpointMap::from([(cluster.endpoints_key(), Arc::new(endpoints))]);
-    let revision = Revision { epoch: 1, sequence: 1 };
-    Update { table: Arc::new(ir::assemble(&set, revision, None)), endpoints: Some(Arc::new(map)) }
+    set
 }

@@ -193,15 +193,17 @@ impl ProxyHandle {
                 return Err("this data plane does not serve the protocol".to_owned());
             }
         }
-        let explain = |error: io::Error| match error.kind() {
-            io::ErrorKind::AddrInUse => format!("{key} is in use by another process"),
-            io::ErrorKind::PermissionDenied => {
+        let explain = |error: io::Error| {
+            let kind = error.kind();
+            if kind == io::ErrorKind::AddrInUse {
+                format!("{key} is in use by another process")
+            } else if kind == io::ErrorKind::PermissionDenied {
                 format!("{key} needs a privilege that the process does not have")
-            }
-            io::ErrorKind::AddrNotAvailable => {
+            } else if kind == io::ErrorKind::AddrNotAvailable {
                 format!("{key} is not an address of this machine")
+            } else {
+                format!("{key} cannot be bound: {error}")
             }
-            _ => format!("{key} cannot be bound: {error}"),
         };
         // A port that we hold on another address would look like someone else's.
         if !bound.keys().any(|own| own.port == key.port) {

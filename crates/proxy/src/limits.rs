@@ -108,3 +108,13 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// Lowers the connection cap so that it fits a limit of open files: a request needs two.
+    #[must_use]
+    pub fn within_files(mut self, files: usize) -> Self {
+        let most = (files / 2).saturating_sub(64).max(16);
+        self.connections = self.connections.min(most);
+        self
+    }
+}

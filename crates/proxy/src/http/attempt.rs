@@ -169,6 +169,7 @@ async fn forward_request<'t>(
         match outcome {
             Tried::Stale => fresh = true,
             Tried::Over(After::KeepAlive) => {
+                flow.abandon(&mut scratch.input);
                 return drain_body(worker, connection, scratch).await;
             }
             Tried::Over(After::Close) => return After::Close,
@@ -178,6 +179,7 @@ async fn forward_request<'t>(
                 return After::Close;
             }
             Tried::Failed(answer) => {
+                flow.abandon(&mut scratch.input);
                 return respond(worker, connection, scratch, answer, record).await;
             }
         }
@@ -322,10 +324,8 @@ impl Run<'_, '_> {
             return Tried::Over(After::Close);
         }
         if self.flow.answered {
-            self.record.reason = Some(match reason {
-                Reason::UpstreamReset | Reason::UpstreamProtocol => Reason::ResponseAborted,
-                other => other,
-            });
+            let upstream = [Reason::UpstreamReset, Reason::UpstreamProtocol].contains(&reason);
+            self.record.reason = Some(if upstream { Reason::ResponseAborted } else { reason });
             return Tried::Over(After::Close);
         }
         self.scratch.response_overlay.clear();

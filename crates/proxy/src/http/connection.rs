@@ -117,11 +117,15 @@ pub(crate) async fn serve_tls(
 
 async fn serve(mut connection: Connection) {
     let keep_alive = connection.worker.limits.keep_alive;
+    // The first request may have come with the end of the handshake, and then the socket stays
+    // silent.
+    let mut waits = !connection.stream.is_tls();
     loop {
         connection.timer.arm(keep_alive);
-        if !poll_fn(|cx| connection.poll_wake(cx)).await {
+        if waits && !poll_fn(|cx| connection.poll_wake(cx)).await {
             break;
         }
+        waits = true;
         // Boxed so that the idle connection does not carry the size of the busy one; it lives
         // over many requests as long as they follow each other.
         match Box::pin(busy(&mut connection)).await {
@@ -275,7 +279,8 @@ impl Connection {
         self.timer.arm(LINGER_CLOSE);
         let ended: io::Result<()> = poll_fn(|cx| match self.stream.poll_shutdown(cx) {
             Poll::Pending if self.timer.expired() => Poll::Ready(Ok(())),
-            other => other,
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(ended) => Poll::Ready(ended),
         })
         .await;
         if ended.is_err() {

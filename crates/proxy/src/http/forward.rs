@@ -4,11 +4,12 @@ use http1::{
     BodyFraming, Disposition, FieldIndex, Known, WriteError, write_content_length, write_field,
     write_head_end, write_request_line,
 };
-use ir::{Listener, Overlay};
+use ir::{Listener, Overlay, forwarded::Judged};
 
 use crate::http::{
     connection::Connection,
-    forwarded::{Client, Request},
+    forwarded,
+    request::{View, authority_of},
     scratch::Scratch,
 };
 
@@ -30,14 +31,17 @@ pub(crate) fn write_head(
     let path = overlay.path().unwrap_or(&names.path);
     let query = request.query().map(|query| query.of(bytes));
     write_request_line(out, request.method_span().of(bytes), path.as_bytes(), query)?;
-    let received_host = request.host().map(|host| host.whole.of(bytes));
-    let host = overlay.host().map(str::as_bytes).or(received_host).unwrap_or_default();
-    write_field(out, b"host", host)?;
-    let client = Client::of(&listener.http, connection, fields, bytes);
-    copy_fields(out, fields, bytes, overlay, |known| client.passes(known));
-    let description =
-        Request { fields, bytes, names, overlay, host: received_host, port: listener.port };
-    client.write(&description, out);
+    let authority = authority_of(request, bytes);
+    let host = overlay.host().unwrap_or(authority);
+    write_field(out, b"host", host.as_bytes())?;
+    let view = View::new(request, bytes, &names.host, &names.path);
+    let arrival = forwarded::arrival(connection, authority, listener.port);
+    let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
+    let trusted = judged.forwarded().trusted;
+    copy_fields(out, fields, bytes, overlay, |known| forwarded::passes(known, trusted));
+    let unedited = overlay.is_empty();
+    let touched = |name: &str| !unedited && overlay.touches(name.as_bytes());
+    forwarded::write(&judged, &arrival, names, touched, out);
     append_overlay(out, overlay);
     match request.framing() {
         BodyFraming::Length(length) => write_content_length(out, length),

@@ -1,9 +1,11 @@
-//! Who the client is, as far as it can be believed, and what backends are told about it.
+//! What backends are told about the client, and the id of the request.
+//!
+//! Who is believed is judged by [`ir::forwarded`]; here the result becomes bytes.
 
 use http1::{FieldIndex, Known, write_field};
 use ir::{
-    HttpSettings, Listener, Overlay,
-    forwarded::{Forwarded, judge},
+    HttpSettings, RequestView,
+    forwarded::{Arrival, Judged, judge},
 };
 
 use crate::{
@@ -15,163 +17,112 @@ use crate::{
 /// Longest request id that is taken over, in bytes.
 const REQUEST_ID_MOST: usize = 128;
 
-/// The client of one request.
-#[derive(Clone, Copy)]
-pub(crate) struct Client {
-    tls: bool,
-    judged: Forwarded,
-    /// The port that a trusted peer reports.
-    reported_port: Option<u16>,
+/// Whether the peer may say who its client is.
+pub(crate) fn is_trusted(settings: &HttpSettings, connection: &Connection) -> bool {
+    let tls = connection.stream.is_tls();
+    judge(&settings.trusted_peers, connection.peer.ip(), tls, None, None).trusted
 }
 
-impl Client {
-    pub(crate) fn of(
-        settings: &HttpSettings,
-        connection: &Connection,
-        fields: &FieldIndex,
-        bytes: &[u8],
-    ) -> Self {
-        let trust = &settings.trusted_peers;
-        let tls = connection.stream.is_tls();
-        let peer = connection.peer.ip();
-        let nobody = trust.hops == 0 && trust.networks.is_empty();
-        if nobody {
-            let judged = Forwarded { trusted: false, client: peer, secure: tls };
-            return Self { tls, judged, reported_port: None };
-        }
-        let listed = joined(fields, Known::XForwardedFor, bytes);
-        let scheme = joined(fields, Known::XForwardedProto, bytes);
-        let judged = judge(trust, peer, tls, listed.as_deref(), scheme.as_deref());
-        let port = fields.value(Known::XForwardedPort, bytes).filter(|_| judged.trusted);
-        let reported_port = port.and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
-        Self { tls, judged, reported_port }
+/// How a request reached us.
+pub(crate) fn arrival<'a>(
+    connection: &Connection,
+    authority: &'a str,
+    listener_port: u16,
+) -> Arrival<'a> {
+    Arrival {
+        peer: connection.peer.ip(),
+        tls: connection.stream.is_tls(),
+        authority,
+        listener_port,
     }
+}
 
-    /// Whether the peer may say who its client is.
-    pub(crate) fn is_trusted(&self) -> bool {
-        self.judged.trusted
-    }
-
-    /// As the client used it.
-    pub(crate) fn scheme(&self) -> &'static str {
-        if self.judged.secure { "https" } else { "http" }
-    }
-
-    /// The port that the client connected to, for redirects.
-    pub(crate) fn port(&self, listener: &Listener) -> u16 {
-        if self.judged.secure == self.tls {
-            return listener.port;
-        }
-        self.reported_port.unwrap_or(if self.judged.secure { 443 } else { 80 })
-    }
-
-    /// The id that a trusted peer gave the request, else a new one.
-    pub(crate) fn request_id(
-        &self,
-        fields: &FieldIndex,
-        bytes: &[u8],
-        random: &Random,
-        out: &mut String,
-    ) {
+/// Puts the id that a trusted peer gave the request, else a new one, into `out`.
+pub(crate) fn request_id(
+    trusted: bool,
+    fields: &FieldIndex,
+    bytes: &[u8],
+    random: &Random,
+    out: &mut String,
+) {
+    if trusted
+        && let Some(id) = fields.value(Known::XRequestId, bytes)
+        && (1..=REQUEST_ID_MOST).contains(&id.len())
+        && let Ok(id) = std::str::from_utf8(id)
+        && id.bytes().all(|byte| byte.is_ascii_graphic())
+    {
         out.clear();
-        if self.judged.trusted
-            && let Some(id) = fields.value(Known::XRequestId, bytes)
-            && (1..=REQUEST_ID_MOST).contains(&id.len())
-            && let Ok(id) = std::str::from_utf8(id)
-            && id.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            out.push_str(id);
-            return;
-        }
-        make_request_id(random, out);
+        out.push_str(id);
+        return;
     }
+    make_request_id(random, out);
+}
 
-    /// Whether a field of the client's is passed on; the others are written by
-    /// [`Client::write`], or dropped.
-    pub(crate) fn passes(&self, known: Known) -> bool {
-        match known {
-            Known::XForwardedFor | Known::XRealIp | Known::XRequestId => false,
-            Known::XForwardedProto
-            | Known::XForwardedHost
-            | Known::XForwardedPort
-            | Known::XForwardedPrefix
-            | Known::Forwarded => self.judged.trusted,
-            _ => true,
-        }
-    }
+/// Whether a field of the client's is passed on; the others are written by [`write`], or dropped.
+pub(crate) fn passes(known: Known, trusted: bool) -> bool {
+    const REPLACED: [Known; 7] = [
+        Known::Forwarded,
+        Known::XForwardedFor,
+        Known::XForwardedHost,
+        Known::XForwardedPort,
+        Known::XForwardedProto,
+        Known::XRealIp,
+        Known::XRequestId,
+    ];
+    !REPLACED.contains(&known) && (trusted || known != Known::XForwardedPrefix)
+}
 
-    /// Writes the forwarding fields that no filter set.
-    pub(crate) fn write(&self, request: &Request<'_>, out: &mut Vec<u8>) {
-        let Request { fields, bytes, names, overlay, .. } = *request;
-        let trusted = self.judged.trusted;
-        let free = |name: &str| overlay.is_empty() || !overlay.touches(name.as_bytes());
-        let absent = |known: Known| free(known.name()) && !(trusted && fields.has(known));
-        if free("x-forwarded-for") {
-            out.extend_from_slice(b"x-forwarded-for: ");
-            if trusted {
-                for value in fields.values(Known::XForwardedFor, bytes) {
-                    out.extend_from_slice(value);
-                    out.extend_from_slice(b", ");
-                }
-            }
-            out.extend_from_slice(names.peer.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        if absent(Known::XForwardedProto) {
-            let scheme: &[u8] = if self.tls { b"https" } else { b"http" };
-            push(out, b"x-forwarded-proto: ", scheme);
-        }
-        if absent(Known::XForwardedHost)
-            && let Some(host) = request.host
-        {
-            push(out, b"x-forwarded-host: ", host);
-        }
-        if absent(Known::XForwardedPort) {
-            out.extend_from_slice(b"x-forwarded-port: ");
-            push_decimal(u64::from(request.port), out);
-            out.extend_from_slice(b"\r\n");
-        }
-        if free("x-real-ip") {
-            if trusted {
-                push(out, b"x-real-ip: ", self.judged.client.to_string().as_bytes());
-            } else {
-                push(out, b"x-real-ip: ", names.peer.as_bytes());
+/// Writes the forwarding fields and the request id, but those that a filter touched.
+pub(crate) fn write<V: RequestView>(
+    judged: &Judged<'_, V>,
+    arrival: &Arrival<'_>,
+    names: &Names,
+    touched: impl Fn(&str) -> bool,
+    out: &mut Vec<u8>,
+) {
+    if judged.forwarded().trusted {
+        for (name, value) in judged.fields() {
+            if !touched(name) && write_field(out, name.as_bytes(), &value).is_err() {
+                tracing::debug!(name, "a forwarding field cannot be written");
             }
         }
-        if free("x-request-id")
-            && write_field(out, b"x-request-id", names.request_id.as_bytes()).is_err()
-        {
-            tracing::debug!("a request id is not a field value");
-        }
+    } else {
+        write_own(arrival, names, &touched, out);
+    }
+    if !touched("x-request-id") {
+        push(out, b"x-request-id: ", names.request_id.as_bytes());
     }
 }
 
-/// What [`Client::write`] reads of a request.
-#[derive(Clone, Copy)]
-pub(crate) struct Request<'a> {
-    pub(crate) fields: &'a FieldIndex,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) names: &'a Names,
-    pub(crate) overlay: &'a Overlay,
-    /// As received, with its port.
-    pub(crate) host: Option<&'a [u8]>,
-    /// The listener's port.
-    pub(crate) port: u16,
+/// What [`Judged::fields`] gives for an untrusted peer, without an allocation.
+fn write_own(
+    arrival: &Arrival<'_>,
+    names: &Names,
+    touched: &impl Fn(&str) -> bool,
+    out: &mut Vec<u8>,
+) {
+    if !touched("x-forwarded-for") {
+        push(out, b"x-forwarded-for: ", names.peer.as_bytes());
+    }
+    if !touched("x-forwarded-host") && !arrival.authority.is_empty() {
+        push(out, b"x-forwarded-host: ", arrival.authority.as_bytes());
+    }
+    if !touched("x-forwarded-port") {
+        out.extend_from_slice(b"x-forwarded-port: ");
+        push_decimal(u64::from(arrival.listener_port), out);
+        out.extend_from_slice(b"\r\n");
+    }
+    if !touched("x-forwarded-proto") {
+        let scheme: &[u8] = if arrival.tls { b"https" } else { b"http" };
+        push(out, b"x-forwarded-proto: ", scheme);
+    }
+    if !touched("x-real-ip") {
+        push(out, b"x-real-ip: ", names.peer.as_bytes());
+    }
 }
 
 fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
-}
-
-/// The combined value of a field (RFC 9110 5.3).
-fn joined(fields: &FieldIndex, known: Known, bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut values = fields.values(known, bytes);
-    let mut all = values.next()?.to_vec();
-    for value in values {
-        all.extend_from_slice(b", ");
-        all.extend_from_slice(value);
-    }
-    Some(all)
 }

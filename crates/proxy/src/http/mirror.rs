@@ -163,7 +163,8 @@ async fn send(
     let mut connecting = pin!(connect(pick.entry().endpoint.address));
     let mut upstream = poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Pending if timer.expired() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-        other => other,
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(connected) => Poll::Ready(connected),
     })
     .await?;
     timer.arm(IDLE);

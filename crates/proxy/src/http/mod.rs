@@ -5,6 +5,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod connection;
+mod download;
 pub(crate) mod exchange;
 pub(crate) mod forward;
 pub(crate) mod forwarded;
@@ -15,3 +16,4 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod scratch;
 pub(crate) mod upgrade;
+mod upload;

@@ -1,22 +1,21 @@
 //! What becomes of a request: the sync part between its head and its first byte upstream.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http1::{RequestHead, Target};
 use ir::{
-    Action, Backend, Found, HttpSettings, Listener, ListenerIndex, Outcome, PortTable, RequestView,
-    Silent,
+    Action, Backend, Filter, Found, HttpSettings, Listener, ListenerIndex, Outcome, Overlay,
+    PortTable, RequestView, Silent,
     exec::{
-        CorsGrant, Edge, FilterError, Flow, LocalResponse, apply_request_filters, cors_grant,
-        redirect,
+        CorsGrant, FilterError, Flow, LocalResponse, apply_request_filters, cors_grant, redirect,
     },
-    forwarded::is_forwarding_field,
+    forwarded::{Judged, listener_of},
 };
 
 use crate::{
     http::{
         connection::Connection,
-        forwarded::Client,
+        forwarded,
         local::{Answer, make_request_id},
         record::Record,
         scratch::Scratch,
@@ -26,7 +25,7 @@ use crate::{
     worker::WorkerTable,
 };
 
-/// A request head as the matcher and the filters read it.
+/// A request head as the codec read it.
 pub(crate) struct View<'a> {
     head: &'a RequestHead,
     bytes: &'a [u8],
@@ -34,8 +33,6 @@ pub(crate) struct View<'a> {
     host: &'a str,
     path: &'a str,
     query: Option<&'a str>,
-    /// Whether forwarding fields may be seen.
-    trusted: bool,
 }
 
 impl<'a> View<'a> {
@@ -45,7 +42,6 @@ impl<'a> View<'a> {
         bytes: &'a [u8],
         host: &'a str,
         path: &'a str,
-        client: &Client,
     ) -> Self {
         Self {
             head,
@@ -54,7 +50,6 @@ impl<'a> View<'a> {
             host,
             path,
             query: head.query().map(|query| text(query.of(bytes))),
-            trusted: client.is_trusted(),
         }
     }
 }
@@ -62,6 +57,11 @@ impl<'a> View<'a> {
 /// The codec lets only visible ASCII into methods, targets and hosts.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The host as received, with its port; empty when there is none.
+pub(crate) fn authority_of<'b>(head: &RequestHead, bytes: &'b [u8]) -> &'b str {
+    head.host().map_or("", |host| text(host.whole.of(bytes)))
 }
 
 impl RequestView for View<'_> {
@@ -82,9 +82,6 @@ impl RequestView for View<'_> {
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        if !self.trusted && is_forwarding_field(name) {
-            return None;
-        }
         let mut values = self.head.fields().named(name.as_bytes(), self.bytes);
         let first = values.next()?;
         let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
@@ -119,8 +116,12 @@ pub(crate) fn decide<'t>(
     scratch: &mut Scratch,
     record: &mut Record<'t>,
 ) -> Decision<'t> {
-    match route(connection, table, scratch, record) {
-        Ok(found) => execute(connection, table, scratch, found, record),
+    let found = match route(connection, table, scratch, record) {
+        Ok(found) => found,
+        Err(answer) => return Decision::Answer(answer),
+    };
+    match execute(connection, table, scratch, found, record) {
+        Ok(plan) => Decision::Forward(plan),
         Err(answer) => Decision::Answer(answer),
     }
 }
@@ -138,28 +139,25 @@ fn route<'t>(
     response_overlay.clear();
     names.host.clear();
     names.path.clear();
-    names.request_id.clear();
-    let authority = request.host().map(|host| text(host.whole.of(bytes)));
-    if let Some(authority) = authority {
+    make_request_id(&connection.worker.random, &mut names.request_id);
+    let authority = authority_of(request, bytes);
+    if !authority.is_empty() {
         let host = ir::host::normalize(authority).map_err(|_| Answer::closing(Reason::BadHost))?;
         names.host.push_str(&host.name);
     }
-    let port = table.table().ports.get(&connection.port.key);
-    let sni = sni_listener(connection, table, port);
-    let (Some(port), Ok(sni)) = (port, sni) else {
-        make_request_id(&connection.worker.random, &mut names.request_id);
-        let reason = if port.is_none() { Reason::NoListener } else { Reason::Misdirected };
-        return Err(Answer::closing(reason));
+    let entry = table.table().ports.get(&connection.port.key);
+    let Some(port) = entry else { return Err(Answer::closing(Reason::NoListener)) };
+    let Ok(sni) = sni_listener(connection, table, port) else {
+        return Err(Answer::closing(Reason::Misdirected));
     };
-    let listener = match sni {
-        Some(index) => table.table().listener(index),
-        None => port.listener_for(&names.host),
-    };
-    record.listener = listener.map(|listener| &**listener);
+    let listener = listener_of(port, table.table(), sni, &names.host);
+    record.listener = listener;
     let defaults = HttpSettings::default();
     let settings = listener.map_or(&defaults, |listener| &listener.listener.http);
-    let client = Client::of(settings, connection, request.fields(), bytes);
-    client.request_id(request.fields(), bytes, &connection.worker.random, &mut names.request_id);
+    if forwarded::is_trusted(settings, connection) {
+        let random = &connection.worker.random;
+        forwarded::request_id(true, request.fields(), bytes, random, &mut names.request_id);
+    }
     if request.target() == Target::Asterisk {
         return Err(Answer::of(Reason::OptionsAsterisk));
     }
@@ -167,8 +165,11 @@ fn route<'t>(
     let path = if path.is_empty() { "/" } else { path };
     let path = ir::path::normalize(path, settings).map_err(|_| Answer::of(Reason::BadPath))?;
     names.path.push_str(&path);
-    let view = View::new(request, bytes, &names.host, &names.path, &client);
-    match ir::find(port, table.table(), sni, &view, &mut Silent) {
+    let view = View::new(request, bytes, &names.host, &names.path);
+    let listener_port = listener.map_or(0, |listener| listener.listener.port);
+    let arrival = forwarded::arrival(connection, authority, listener_port);
+    let judged = Judged::new(&view, &settings.trusted_peers, arrival);
+    match ir::find(port, table.table(), sni, &judged, &mut Silent) {
         Outcome::Found(found) => {
             record.found = Some(found);
             record.listener = Some(found.listener);
@@ -181,7 +182,7 @@ fn route<'t>(
         Outcome::NoListener => Err(Answer::of(Reason::NoListener)),
         Outcome::NoRoute(listener) => {
             record.listener = Some(listener);
-            record.explain_miss(&connection.worker, port, table.table(), sni, &view);
+            record.explain_miss(&connection.worker, port, table.table(), sni, &judged);
             Err(Answer::of(Reason::NoRoute))
         }
     }
@@ -191,11 +192,11 @@ fn route<'t>(
 fn sni_listener(
     connection: &Connection,
     table: &WorkerTable,
-    port: Option<&std::sync::Arc<PortTable>>,
+    port: &Arc<PortTable>,
 ) -> Result<Option<ListenerIndex>, ()> {
     let Some(id) = connection.tls_listener.as_deref() else { return Ok(None) };
     let same = |listener: &Listener| listener.id == *id;
-    let found = port.and_then(|port| port.listeners().find(|entry| same(&entry.listener)));
+    let found = port.listeners().find(|entry| same(&entry.listener));
     let Some(found) = found else { return Err(()) };
     let index = usize::try_from(found.index.0).unwrap_or(usize::MAX);
     let terminates = table.generation.tls.get(index).is_some_and(Option::is_some);
@@ -209,36 +210,22 @@ fn execute<'t>(
     scratch: &mut Scratch,
     found: Found<'t>,
     record: &mut Record<'t>,
-) -> Decision<'t> {
+) -> Result<Plan<'t>, Answer> {
     let Scratch { input, request, names, request_overlay, .. } = scratch;
     let bytes = input.kept();
     let rule = &found.entry.rule;
-    let client = Client::of(&found.listener.listener.http, connection, request.fields(), bytes);
-    let view = View::new(request, bytes, &names.host, &names.path, &client);
-    let edge = Edge {
-        scheme: client.scheme(),
-        host: request.host().map_or("", |host| text(host.whole.of(bytes))),
-        listener_port: client.port(&found.listener.listener),
-    };
-    if !rule.filters.is_empty() {
-        let flow =
-            apply_request_filters(&rule.filters, found.matched, &view, &edge, request_overlay);
-        match flow {
-            Ok(Flow::Continue) => {}
-            Ok(Flow::Respond(response)) => {
-                return Decision::Answer(local_response(Reason::CorsPreflight, response));
-            }
-            Err(error) => return Decision::Answer(filter_failed(error)),
-        }
-    }
+    let listener = &found.listener.listener;
+    let view = View::new(request, bytes, &names.host, &names.path);
+    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
+    run_filters(&rule.filters, found, &judged, request_overlay)?;
     let backends = match &rule.action {
         Action::Forward(backends) => backends,
-        Action::Fail(reason) => return Decision::Answer(Answer::of(Reason::from(*reason))),
+        Action::Fail(reason) => return Err(Answer::of(Reason::from(*reason))),
         Action::Redirect(wanted) => {
-            return Decision::Answer(match redirect(wanted, found.matched, &view, &edge) {
-                Ok(response) => local_response(Reason::Redirect, response),
-                Err(error) => filter_failed(error),
-            });
+            let answer = redirect(wanted, found.matched, &judged, &judged.edge());
+            let answer = answer.map_err(filter_failed)?;
+            return Err(local_response(Reason::Redirect, answer));
         }
     };
     let picked = found.entry.pick(connection.worker.random.next());
@@ -246,35 +233,43 @@ fn execute<'t>(
         Some((position, backends.get(position)?, found.entry.backends.get(position)?))
     });
     let Some((position, backend, entry)) = chosen else {
-        return Decision::Answer(Answer::of(Reason::NoBackends));
+        return Err(Answer::of(Reason::NoBackends));
     };
     record.backend = Some((position, backend));
     let cluster =
         entry.cluster.and_then(|index| table.clusters.get(usize::try_from(index.0).ok()?));
     let Some(cluster) = cluster else {
-        let reason = match &backend.target {
+        return Err(Answer::of(match &backend.target {
             ir::Target::Fail(reason) => Reason::from(*reason),
             ir::Target::Cluster(_) => Reason::InvalidBackend,
-        };
-        return Decision::Answer(Answer::of(reason));
+        }));
     };
     if cluster.id.0.protocol != ir::BackendProtocol::Http1 {
-        return Decision::Answer(Answer::of(Reason::UnsupportedProtocol));
+        return Err(Answer::of(Reason::UnsupportedProtocol));
     }
-    let mut cors = cors_grant(&rule.filters, &view);
-    if !backend.filters.is_empty() {
-        let filters = &backend.filters;
-        let flow = apply_request_filters(filters, found.matched, &view, &edge, request_overlay);
-        match flow {
-            Ok(Flow::Continue) => {}
-            Ok(Flow::Respond(response)) => {
-                return Decision::Answer(local_response(Reason::CorsPreflight, response));
-            }
-            Err(error) => return Decision::Answer(filter_failed(error)),
-        }
-        cors = cors_grant(filters, &view).or(cors);
+    run_filters(&backend.filters, found, &judged, request_overlay)?;
+    let cors = match cors_grant(&backend.filters, &judged) {
+        Some(grant) => Some(grant),
+        None => cors_grant(&rule.filters, &judged),
+    };
+    Ok(Plan { found, backend, position, cluster, cors })
+}
+
+/// Runs the request side of filters; an answer ends the request.
+fn run_filters(
+    filters: &[Filter],
+    found: Found<'_>,
+    judged: &Judged<'_, View<'_>>,
+    overlay: &mut Overlay,
+) -> Result<(), Answer> {
+    if filters.is_empty() {
+        return Ok(());
     }
-    Decision::Forward(Plan { found, backend, position, cluster, cors })
+    match apply_request_filters(filters, found.matched, judged, &judged.edge(), overlay) {
+        Ok(Flow::Continue) => Ok(()),
+        Ok(Flow::Respond(response)) => Err(local_response(Reason::CorsPreflight, response)),
+        Err(error) => Err(filter_failed(error)),
+    }
 }
 
 fn filter_failed(error: FilterError) -> Answer {

@@ -43,6 +43,7 @@ pub(crate) struct Names {
 /// Scratches of one worker that wait for their next use.
 #[derive(Default)]
 pub(crate) struct ScratchPool {
+    #[expect(clippy::vec_box, reason = "moves between here and its users many times")]
     free: RefCell<Vec<Box<Scratch>>>,
 }
 

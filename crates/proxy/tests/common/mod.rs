@@ -1,5 +1,6 @@
 //! Tables written by hand, and a data plane that serves them.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a fixture reports a broken test by a panic")]
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
