@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Measure the peers alone.
     #[arg(long)]
     without_portcullis: bool,
+    /// The binary of ours, in place of target/dist/portcullis.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Go on without a peer that cannot be run, and say so.
     #[arg(long)]
     skip_missing: bool,
@@ -68,7 +71,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ensure!(root.join("bench/Cargo.toml").exists(), "run this in the workspace root");
     let rows = choose_rows(options)?;
     let _weight = Weight::raise();
-    let tools = Tools::find(&root);
+    let tools = Tools::find(&root, options.binary.as_deref());
     let versions = choose_kinds(options, &tools)?;
     let kinds: Vec<Kind> = versions.iter().map(|(kind, _)| *kind).collect();
     let folder = root.join("target/bench/run");

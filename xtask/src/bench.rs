@@ -11,8 +11,8 @@ pub(crate) fn dist(root: &Path) -> anyhow::Result<()> {
 
 /// Builds what is measured and the driver, then hands over to the driver.
 pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
-    let without_ours = args.iter().any(|arg| arg == "--without-portcullis" || arg == "--help");
-    if !without_ours {
+    let not_ours = ["--without-portcullis", "--binary", "--help"];
+    if !args.iter().any(|arg| not_ours.iter().any(|option| arg.starts_with(option))) {
         dist(root)?;
     }
     step::cargo(root, &["build", "--release", "--package", "bench"])?;

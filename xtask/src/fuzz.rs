@@ -48,7 +48,14 @@ fn one(root: &Path, target: &str, seconds: u32) -> anyhow::Result<()> {
     if root.join(&committed).is_dir() {
         args.push(&committed);
     }
-    args.extend(["--", &limit, "-rss_limit_mb=2048", "-timeout=10", "-print_final_stats=0"]);
+    args.extend([
+        "--",
+        &limit,
+        "-rss_limit_mb=2048",
+        "-timeout=10",
+        "-verbosity=0",
+        "-print_final_stats=1",
+    ]);
     let line =
         format!("cargo +nightly {}", args.join(" ")).replace(&root.display().to_string(), ".");
     step::run_shown(nightly(root, &args), &line)

@@ -72,14 +72,14 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    pub(crate) fn find(root: &Path) -> Self {
+    pub(crate) fn find(root: &Path, ours: Option<&Path>) -> Self {
         let system = |name: &str| {
             let folders = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
             let paths = folders.iter().map(|folder| Path::new(folder).join(name));
             paths.into_iter().find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
         };
         Self {
-            portcullis: root.join("target/dist/portcullis"),
+            portcullis: root.join(ours.unwrap_or(Path::new("target/dist/portcullis"))),
             nginx: system("nginx"),
             haproxy: system("haproxy"),
             envoy: envoy::binary(root).unwrap_or_else(|| system("envoy")),

@@ -28,8 +28,14 @@ pub(crate) fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
             Event::SequenceEnd | Event::MappingEnd => {
                 open.pop().context("unbalanced YAML")?.close()?
             }
-            Event::Alias(_) => bail!("a CRD file with a YAML alias"),
-            _ => continue,
+            Event::Alias(_) | Event::UnresolvedAlias(_) => bail!("a CRD file with a YAML alias"),
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd
+            | Event::Anchor(..)
+            | Event::Comment(..)
+            | _ => continue,
         };
         match open.last_mut() {
             Some(parent) => parent.push(node)?,
