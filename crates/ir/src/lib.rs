@@ -3,9 +3,9 @@
 //! This crate is plain data and pure functions: it never does I/O, never reads a clock, and knows
 //! neither the Kubernetes objects it came from nor the sockets it will serve.
 //! [`IrSet`] is what translation produces, one entity for each object a user wrote;
-//! [`assemble`] turns it into the [`Table`] that workers read; [`find`] is the matcher.
+//! [`assemble()`] turns it into the [`Table`] that workers read; [`find()`] is the matcher.
 //!
-//! Start reading at [`set`], then [`route`], then [`find`].
+//! Start reading at [`set`], then [`route`], then [`find()`].
 
 pub mod assemble;
 pub mod certificate;
