@@ -135,6 +135,7 @@ codes! {
     GatewayFieldInvalid "PC0331" Error "A field of the Gateway cannot be read";
     GatewayWithoutAddress "PC0332" Info "The listener's Gateway has no address";
     GatewayNotAccepted "PC0333" Info "The listener's Gateway is not accepted";
+    ListenerSetParentNotProgrammed "PC0334" Error "The Gateway of the ListenerSet serves nothing";
 
     NoMatchingParent "PC0401" Error "The parent has no such listener";
     NamespaceNotAllowed "PC0402" Error "No listener allows routes of this namespace";

@@ -77,6 +77,7 @@ texts! {
         OverlappingCertificates = "OverlappingCertificates",
         OverlappingHostnames = "OverlappingHostnames",
         ParentNotAccepted = "ParentNotAccepted",
+        ParentNotProgrammed = "ParentNotProgrammed",
         Pending = "Pending",
         PortUnavailable = "PortUnavailable",
         Programmed = "Programmed",
@@ -216,6 +217,7 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
             (Accepted, False, Reason::ParentNotAccepted),
             (Programmed, False, Reason::ParentNotAccepted),
         ],
+        Code::ListenerSetParentNotProgrammed => &[(Programmed, False, Reason::ParentNotProgrammed)],
         Code::AddressTypeUnsupported => {
             &[(Accepted, False, Reason::UnsupportedAddress), (Programmed, False, Reason::Invalid)]
         }

@@ -13,9 +13,6 @@ use ir::{
 use crate::settings::BackendAddresses;
 use crate::snapshot::ObjMap;
 
-/// EndpointSlices by the Service they belong to, which is in their own namespace.
-pub type SlicesByService = BTreeMap<ObjectName, Vec<Arc<EndpointSlice>>>;
-
 /// The endpoints that the clusters of `set` need.
 pub fn wanted(set: &IrSet) -> BTreeSet<EndpointsKey> {
     let mut keys = BTreeSet::new();
@@ -52,24 +49,31 @@ fn mirrors(filters: &[Filter], add: &mut impl FnMut(&Target)) {
     }
 }
 
-/// The endpoints of every key. A Service that is gone has an empty set.
+/// The endpoints of every cluster of `set`. A Service that is gone has an empty set of endpoints.
+/// `slices` may be those of all Services, in any order.
 pub fn endpoint_map(
+    set: &IrSet,
     services: &ObjMap<Service>,
-    slices: &SlicesByService,
-    wanted: &BTreeSet<EndpointsKey>,
+    slices: &[Arc<EndpointSlice>],
     addresses: BackendAddresses,
 ) -> EndpointMap {
-    wanted
-        .iter()
+    let mut by_service: BTreeMap<(&str, &str), Vec<&Arc<EndpointSlice>>> = BTreeMap::new();
+    for slice in slices {
+        if let Some(service) = slice.service_name() {
+            by_service.entry((slice.metadata.namespace(), service)).or_default().push(slice);
+        }
+    }
+    let endpoints = |key: &EndpointsKey| {
+        let (namespace, name) = (Arc::clone(&key.backend.namespace), Arc::clone(&key.backend.name));
+        let service = services.get(&ObjectName::new(namespace, name))?;
+        let own = by_service.get(&(&*key.backend.namespace, &*key.backend.name));
+        Some(resolve(service, key.port, own.map_or(&[][..], Vec::as_slice), addresses))
+    };
+    wanted(set)
+        .into_iter()
         .map(|key| {
-            let name =
-                ObjectName::new(Arc::clone(&key.backend.namespace), Arc::clone(&key.backend.name));
-            let own: Vec<&Arc<EndpointSlice>> = slices.get(&name).into_iter().flatten().collect();
-            let set = services
-                .get(&name)
-                .map(|service| resolve(service, key.port, &own, addresses))
-                .unwrap_or_default();
-            (key.clone(), Arc::new(set))
+            let set = endpoints(&key).unwrap_or_default();
+            (key, Arc::new(set))
         })
         .collect()
 }

@@ -39,6 +39,20 @@ pub struct Facts {
     pub machine_addresses: Vec<IpAddr>,
 }
 
+impl Facts {
+    /// The facts in a data plane's acknowledgement.
+    pub fn from_ack(ack: &ir::Ack) -> Self {
+        let fact = |port: &ir::PortAck| {
+            let fact = match &port.result {
+                Ok(()) => PortFact::Bound,
+                Err(reason) => PortFact::Failed(reason.clone()),
+            };
+            (port.key, fact)
+        };
+        Self { ports: ack.ports.iter().map(fact).collect(), acknowledged: true, ..Self::default() }
+    }
+}
+
 /// A Gateway's status before running tells the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GatewayFrame {

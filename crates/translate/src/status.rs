@@ -196,7 +196,12 @@ fn settle(
         .or_else(|| agreeing.first().map(|(_, reason, _)| *reason))?;
     let mut sentences: Vec<String> = Vec::new();
     for (_, _, diagnostic) in &agreeing {
-        let sentence = diagnostic.sentence();
+        let field = &diagnostic.origin.field;
+        let sentence = if field.is_empty() {
+            diagnostic.sentence()
+        } else {
+            format!("{field}: {}", diagnostic.sentence())
+        };
         if !sentences.contains(&sentence) {
             sentences.push(sentence);
         }

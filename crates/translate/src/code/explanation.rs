@@ -183,6 +183,9 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::GatewayNotAccepted => {
             "The listener itself is valid, but its Gateway is not accepted and so serves nothing. The Gateway's own conditions say why."
         }
+        Code::ListenerSetParentNotProgrammed => {
+            "The set itself is valid, but its Gateway has no address to listen on. The Gateway's own conditions say why."
+        }
 
         Code::NoMatchingParent => {
             "The parent exists, but `sectionName` or `port` name a listener it does not have. Listeners of a ListenerSet are reached through a parentRef of kind ListenerSet only."

@@ -27,6 +27,10 @@ pub(crate) fn judge_serving(work: &mut GatewayWork<'_>) {
             listener.find(Code::GatewayWithoutAddress, "", message);
         }
     }
+    for set in work.sets.iter_mut().filter(|set| set.is_accepted() && accepted && !addressed) {
+        let message = format!("Gateway {gateway} has no address to listen on");
+        set.find(Code::ListenerSetParentNotProgrammed, "spec.parentRef", message);
+    }
     let nothing = !work.all_listeners().any(ListenerWork::can_serve);
     let said = work.findings.iter().any(|finding| denies(finding, ConditionType::Programmed));
     if nothing && !said {
@@ -46,6 +50,9 @@ pub(crate) fn build(work: &GatewayWork<'_>, ir: &mut IrSet) {
             names.push(lowered.id.clone());
             ir.listeners.insert(lowered.id.clone(), Arc::new(lowered));
         }
+    }
+    if names.is_empty() {
+        return;
     }
     let gateway = ir::Gateway {
         object: Arc::clone(&work.object),

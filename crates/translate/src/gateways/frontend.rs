@@ -1,6 +1,9 @@
 //! Validation of client certificates (`tls.frontend` of a Gateway), for its HTTPS listeners.
 
-use api::{FrontendTlsValidation, FrontendValidationMode, GATEWAY_GROUP, Gateway, ObjectReference};
+use api::{
+    FrontendTlsValidation, FrontendValidationMode, GATEWAY_GROUP, Gateway, GatewaySpec,
+    ObjectReference,
+};
 
 use crate::certificate::is_authority;
 use crate::code::Code;
@@ -34,6 +37,17 @@ pub(crate) fn check(
         let message = format!("the mode \"{other}\" of tls.frontend is not known");
         work.find(Code::FrontendValidationUnsupported, "port", message);
     }
+}
+
+/// Whether some port lets clients in whose certificate is missing or not valid.
+pub(crate) fn is_insecure(spec: &GatewaySpec) -> bool {
+    let frontend = spec.tls.as_ref().and_then(|tls| tls.frontend.as_ref());
+    let settings = frontend.into_iter().flat_map(|frontend| {
+        frontend.per_port.iter().map(|port| &port.tls).chain([&frontend.default])
+    });
+    settings
+        .filter_map(|tls| tls.validation.as_ref())
+        .any(|validation| validation.mode() == FrontendValidationMode::AllowInsecureFallback)
 }
 
 fn check_authorities(

@@ -98,7 +98,8 @@ pub(crate) struct ListenerWork<'a> {
 
 impl ListenerWork<'_> {
     pub(crate) fn find(&mut self, code: Code, field: &str, message: impl Into<String>) {
-        let origin = self.origin.child(field);
+        let whole = field.is_empty();
+        let origin = if whole { self.origin.clone() } else { self.origin.child(field) };
         let target = Target::Listener(Arc::clone(&self.id.name));
         self.findings.push(Diagnostic::new(code, origin, target, message));
     }
@@ -131,11 +132,7 @@ pub(crate) fn lower_all<'a>(
         let path = format!("spec.listeners[{index}]");
         for issue in world.issues(owner.object).filter(|issue| issue.is_under(&path)) {
             let field = issue.path.strip_prefix(&path).unwrap_or_default().trim_start_matches('.');
-            work.find(
-                Code::UnsupportedListenerField,
-                field,
-                format!("{}: {}", issue.path, issue.message),
-            );
+            work.find(Code::UnsupportedListenerField, field, issue.message.clone());
         }
         tls(world, &mut work, owner, store, certificates);
         frontend::check(world, gateway, &mut work, owner);

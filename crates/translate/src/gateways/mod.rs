@@ -178,6 +178,10 @@ fn refuse_fields(world: &World<'_>, work: &mut GatewayWork<'_>, store: &mut Stor
             "spec.defaultScope is not served yet: name this Gateway in the parentRefs of routes";
         work.find(Code::UnsupportedGatewayField, "spec.defaultScope", message);
     }
+    if capabilities.frontend_client_certificates && frontend::is_insecure(spec) {
+        let message = "clients without a valid certificate are let in (AllowInsecureFallback)";
+        work.find(Code::InsecureFrontendValidation, "spec.tls.frontend", message);
+    }
     let reference = spec.tls.as_ref().and_then(|tls| tls.backend.as_ref());
     let Some(reference) = reference.and_then(|backend| backend.client_certificate_ref.as_ref())
     else {

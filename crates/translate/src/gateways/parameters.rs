@@ -94,6 +94,10 @@ pub(crate) fn apply(world: &World<'_>, classes: &Classes<'_>, work: &mut Gateway
     }
     for (name, value) in &work.gateway.metadata.annotations {
         let Some(key) = name.strip_prefix(ANNOTATION_PREFIX) else { continue };
+        // Lint reads this one, on objects of any kind.
+        if key == "lint-ignore" {
+            continue;
+        }
         if let Err(refused) = work.edge.set(key, value) {
             let field = format!("metadata.annotations[{name}]");
             work.find(Code::SettingInvalid, &field, refused.message);

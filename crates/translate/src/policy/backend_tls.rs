@@ -55,9 +55,10 @@ impl<'a> Secured<'a> {
     /// Why a port of a Service cannot be reached, if a policy targets it.
     pub(crate) fn refusal(&self, service: &ObjectName, port: &ServicePort) -> Option<Refusal> {
         let claims = self.by_service.get(service)?;
-        let claim = claims
-            .iter()
-            .find(|claim| claim.section.is_none_or(|section| section == port.name()))?;
+        let named = claims.iter().filter(|claim| claim.section == Some(port.name()));
+        let all_ports = claims.iter().filter(|claim| claim.section.is_none());
+        let first = named.min_by(|a, b| a.age.cmp(&b.age));
+        let claim = first.or_else(|| all_ports.min_by(|a, b| a.age.cmp(&b.age)))?;
         let message = format!(
             "BackendTLSPolicy {} asks for TLS to Service {service}, which cannot be given",
             claim.policy

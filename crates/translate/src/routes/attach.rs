@@ -33,8 +33,8 @@ pub(crate) fn attach(
     let inputs = pass.inputs;
     for (index, (reference, input)) in references.iter().zip(&inputs.parents).enumerate() {
         let field = format!("spec.parentRefs[{index}]");
-        if let Some(message) = pass.broken(&field) {
-            pass.aside(Code::InvalidValue, &field, message);
+        if let Some((path, message)) = pass.broken(&field) {
+            pass.aside(Code::InvalidValue, &path, message);
             continue;
         }
         if references.iter().take(index).any(|earlier| earlier == reference) {

@@ -60,8 +60,8 @@ pub(crate) fn backend(
         pass.aside(Code::InvalidValue, &format!("{field}.weight"), message);
     }
     let target = match pass.broken(field) {
-        Some(message) => {
-            pass.report(Code::InvalidValue, field, message, Some(effect));
+        Some((path, message)) => {
+            pass.report(Code::InvalidValue, &path, message, Some(effect));
             Target::Fail(FailReason::InvalidBackend)
         }
         None => target(pass, field, &reference.object, effect),

@@ -40,8 +40,8 @@ pub(crate) fn keep(
     field: &str,
     lowered: Result<Match, Problem>,
 ) -> Option<Match> {
-    if let Some(message) = pass.broken(field) {
-        pass.report(Code::InvalidValue, field, message, Some(EFFECT));
+    if let Some((path, message)) = pass.broken(field) {
+        pass.report(Code::InvalidValue, &path, message, Some(EFFECT));
         return None;
     }
     match lowered {

@@ -102,10 +102,10 @@ impl Pass<'_> {
         self.findings.push(finding);
     }
 
-    /// The first field at or under `field` that could not be decoded, in words.
-    pub(crate) fn broken(&self, field: &str) -> Option<String> {
+    /// The first field at or under `field` that could not be decoded, and why.
+    pub(crate) fn broken(&self, field: &str) -> Option<(String, String)> {
         let issue = self.inputs.issues.iter().find(|issue| issue.is_under(field))?;
-        Some(format!("{}: {}", issue.path, issue.message))
+        Some((issue.path.clone(), issue.message.clone()))
     }
 }
 
@@ -178,8 +178,8 @@ fn entity(
 /// The hostnames of the route; `None` when some were written but none can be used, which is not
 /// the same as a route for every host.
 fn hostnames(pass: &mut Pass<'_>, written: &[Arc<str>]) -> Option<Vec<HostPattern>> {
-    if let Some(message) = pass.broken("spec.hostnames").filter(|_| written.is_empty()) {
-        pass.find(Code::NoUsableRule, "spec.hostnames", message);
+    if let Some((path, message)) = pass.broken("spec.hostnames").filter(|_| written.is_empty()) {
+        pass.find(Code::NoUsableRule, &path, message);
         return None;
     }
     let mut hosts: Vec<HostPattern> = Vec::new();
