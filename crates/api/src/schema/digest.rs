@@ -1,6 +1,6 @@
 //! The digested schema as data: read once per kind, on first use.
 
-use super::rules::Rule;
+use super::rules::{Compiled, Rule};
 use regex::Regex;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
@@ -315,11 +315,12 @@ pub(super) fn read_group(text: &str) -> Result<Vec<Digest>, serde_json::Error> {
     raw.kinds.into_iter().map(|kind| builder.digest(kind)).collect()
 }
 
-/// Resolves names, so that a shared subtree and a shared pattern exist once in memory too.
+/// Resolves names, so that a shared subtree, pattern or rule exists once in memory too.
 #[derive(Default)]
 struct Builder {
     shared: BTreeMap<String, Arc<Node>>,
     patterns: BTreeMap<String, Arc<Pattern>>,
+    programs: BTreeMap<String, Arc<Compiled>>,
 }
 
 impl Builder {
@@ -398,7 +399,7 @@ impl Builder {
             list_type: raw.list_type,
             map_keys: raw.map_keys,
             required: raw.required,
-            rules: raw.rules,
+            rules: self.rules(raw.rules),
             properties,
             additional,
             items: raw.items.map(|items| self.resolve(items)).transpose()?,
@@ -412,6 +413,14 @@ impl Builder {
         node.has_rules = !node.rules.is_empty() || node.below().any(|below| below.has_rules);
         node.has_defaults = node.default.is_some() || node.below().any(|below| below.has_defaults);
         Ok(Arc::new(node))
+    }
+
+    fn rules(&mut self, mut rules: Vec<Rule>) -> Vec<Rule> {
+        for rule in &mut rules {
+            let program = self.programs.entry(rule.rule.clone()).or_default();
+            rule.compiled = Arc::clone(program);
+        }
+        rules
     }
 
     fn pattern(&mut self, source: String) -> Arc<Pattern> {

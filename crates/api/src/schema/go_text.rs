@@ -52,7 +52,7 @@ pub(super) fn number(number: &Number) -> String {
 /// Go's `%v` of a `float64`.
 pub(super) fn float(value: f64) -> String {
     let magnitude = value.abs();
-    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+    if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
         let text = format!("{value:e}");
         return match text.split_once('e') {
             Some((mantissa, exponent)) => {
@@ -95,7 +95,9 @@ mod tests {
     fn text_numbers_and_objects_look_as_go_prints_them() {
         assert_eq!(quote("a\"b\\\n\u{1}é"), "\"a\\\"b\\\\\\n\\x01é\"");
         assert_eq!(float(1.5), "1.5");
-        assert_eq!(float(1e21), "1e+21");
+        assert_eq!(float(1e19), "1e+19");
+        assert_eq!(float(1_234_567.5), "1.2345675e+06");
+        assert_eq!(float(80.0), "80");
         assert_eq!(float(0.00001), "1e-05");
         assert_eq!(value(&json!({"b": "<", "a": [1, true]})), r#"{"a":[1,true],"b":"\u003c"}"#);
     }

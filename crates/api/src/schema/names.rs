@@ -3,7 +3,12 @@
 
 /// What is wrong with a DNS-1123 subdomain.
 pub(super) fn dns1123_subdomain(name: &str) -> Vec<String> {
-    let mut errors = too_long(name, 253);
+    subdomain(name, "characters")
+}
+
+/// The API server counts in characters for names and in bytes for the prefixes of keys.
+fn subdomain(name: &str, unit: &str) -> Vec<String> {
+    let mut errors = too_long(name, 253, unit);
     if !is_subdomain(name) {
         errors.push(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
@@ -17,7 +22,7 @@ pub(super) fn dns1123_subdomain(name: &str) -> Vec<String> {
 
 /// What is wrong with a DNS-1123 label.
 pub(super) fn dns1123_label(name: &str) -> Vec<String> {
-    let mut errors = too_long(name, 63);
+    let mut errors = too_long(name, 63, "characters");
     if !is_label(name) {
         errors.push(if is_subdomain(name) {
             "must not contain dots".to_owned()
@@ -46,7 +51,7 @@ pub(super) fn qualified_name(name: &str) -> Vec<String> {
         }
         (Some(prefix), Some(part), None) => {
             errors.extend(
-                dns1123_subdomain(prefix).iter().map(|error| format!("prefix part {error}")),
+                subdomain(prefix, "bytes").iter().map(|error| format!("prefix part {error}")),
             );
             part
         }
@@ -59,7 +64,7 @@ pub(super) fn qualified_name(name: &str) -> Vec<String> {
     if part.is_empty() {
         errors.push("name part must be non-empty".to_owned());
     }
-    errors.extend(too_long(part, 63).iter().map(|error| format!("name part {error}")));
+    errors.extend(too_long(part, 63, "bytes").iter().map(|error| format!("name part {error}")));
     if !is_label_text(part) {
         errors.push(format!("name part {PART}"));
     }
@@ -68,7 +73,7 @@ pub(super) fn qualified_name(name: &str) -> Vec<String> {
 
 /// What is wrong with a label's value.
 pub(super) fn label_value(value: &str) -> Vec<String> {
-    let mut errors = too_long(value, 63);
+    let mut errors = too_long(value, 63, "bytes");
     if !value.is_empty() && !is_label_text(value) {
         errors.push(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \
@@ -80,8 +85,8 @@ pub(super) fn label_value(value: &str) -> Vec<String> {
     errors
 }
 
-fn too_long(name: &str, most: usize) -> Vec<String> {
-    if name.len() > most { vec![format!("must be no more than {most} bytes")] } else { Vec::new() }
+fn too_long(name: &str, most: usize, unit: &str) -> Vec<String> {
+    if name.len() > most { vec![format!("must be no more than {most} {unit}")] } else { Vec::new() }
 }
 
 fn is_label(name: &str) -> bool {

@@ -28,9 +28,31 @@ pub(super) fn below(value: &mut Value, node: &Node, path: &str, unknown: &mut Ve
     match value {
         Value::Object(map) => entries(map, node, path, &[], unknown),
         Value::Array(items) => {
-            let Some(schema) = &node.items else { return };
             for (index, item) in items.iter_mut().enumerate() {
-                below(item, schema, &format!("{path}[{index}]"), unknown);
+                let path = format!("{path}[{index}]");
+                match &node.items {
+                    Some(schema) => below(item, schema, &path, unknown),
+                    None if node.preserve_unknown => {}
+                    None => strangers(item, &path, unknown),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Drops every field of a value for which there is no schema at all.
+fn strangers(value: &mut Value, path: &str, unknown: &mut Vec<Unknown>) {
+    match value {
+        Value::Object(map) => {
+            unknown.extend(
+                map.keys().map(|key| Unknown { path: format!("{path}.{key}"), hint: None }),
+            );
+            map.clear();
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                strangers(item, &format!("{path}[{index}]"), unknown);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

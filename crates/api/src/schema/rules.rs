@@ -12,6 +12,7 @@ use super::{
 use cel::{
     Context, ExecutionError, Program,
     common::{
+        ast::{Expr, operators},
         types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString},
         value::{CowVal, Val},
     },
@@ -25,6 +26,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+/// A program, or why it is none, from its first use on.
+pub(super) type Compiled = OnceLock<Result<Program, String>>;
+
 /// One `x-kubernetes-validations` entry.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -37,17 +41,22 @@ pub(super) struct Rule {
     #[serde(default)]
     field_path: String,
     #[serde(skip)]
-    compiled: OnceLock<Result<Program, String>>,
+    transition: OnceLock<bool>,
+    /// Shared by all places of a digest that have this very rule: parsing is the dear part.
     #[serde(skip)]
-    compiled_message: OnceLock<Result<Program, String>>,
+    pub(super) compiled: Arc<Compiled>,
+    #[serde(skip)]
+    compiled_message: Compiled,
 }
 
 impl Rule {
     /// Whether it compares with the object before a change, and so says nothing about a new one.
     pub(super) fn is_transition(&self) -> bool {
-        self.rule
-            .split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
-            .any(|word| word == "oldSelf")
+        *self.transition.get_or_init(|| {
+            self.rule
+                .split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
+                .any(|word| word == "oldSelf")
+        })
     }
 
     /// Its message, or what the API server says for a rule without one.
@@ -260,7 +269,10 @@ fn evaluate(place: Place<'_>, rule: &Rule, path: &str) -> Option<Violation> {
             Some(go_text::value(place.value))
         }
     };
-    let fail = |text: String| Some(Violation::new(path, ViolationKind::Rule, None, text));
+    let fail = |text: String| {
+        let shown = Some(go_text::quote(type_name(place.value)));
+        Some(Violation::new(path, ViolationKind::Rule, shown, text))
+    };
     let program = match compiled(&rule.compiled, &rule.rule) {
         Ok(program) => program,
         Err(error) => return fail(format!("rule compile error: {error}")),
@@ -279,7 +291,7 @@ fn evaluate(place: Place<'_>, rule: &Rule, path: &str) -> Option<Violation> {
             let shown = shown.filter(|_| !bare);
             Some(Violation::new(&path, kind, shown, text))
         }
-        Err(error) => fail(error_text(&error, rule)),
+        Err(error) => fail(error_text(&first_error(program, &scope).unwrap_or(error), rule)),
     }
 }
 
@@ -302,6 +314,46 @@ fn run(program: &Program, scope: &Scope<'_>) -> Result<cel::Value, ExecutionErro
     program.execute(&context)
 }
 
+/// The JSON type that an error of the evaluation shows in place of the value.
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Object(_) => "object",
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::Null => "null",
+    }
+}
+
+/// The error that Go's CEL library reports when several operands fail: the leftmost one.
+fn first_error(program: &Program, scope: &Scope<'_>) -> Option<ExecutionError> {
+    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+    context.set_variable_resolver(scope);
+    let mut expression = program.expression();
+    while let Expr::Call(call) = &expression.expr {
+        let (left, rest) = match (call.func_name.as_str(), call.args.as_slice()) {
+            (operators::LOGICAL_OR | operators::LOGICAL_AND, [left, right]) => (left, Some(right)),
+            (operators::CONDITIONAL, [condition, yes, no]) => {
+                let chosen = match cel::Value::resolve(condition, &context) {
+                    Ok(cel::Value::Bool(true)) => Some(yes),
+                    Ok(_) => Some(no),
+                    Err(_) => None,
+                };
+                (condition, chosen)
+            }
+            _ => break,
+        };
+        expression = match (cel::Value::resolve(left, &context), rest) {
+            (Err(_), _) => left,
+            (Ok(_), Some(rest)) => rest,
+            (Ok(_), None) => break,
+        };
+    }
+    cel::Value::resolve(expression, &context).err()
+}
+
 /// Go's CEL library words these errors differently from ours.
 fn error_text(error: &ExecutionError, rule: &Rule) -> String {
     let name = rule.name();
@@ -315,16 +367,16 @@ fn error_text(error: &ExecutionError, rule: &Rule) -> String {
         format!("no such key: {key}")
     } else if let ExecutionError::IndexOutOfBounds(cel::Value::Int(index)) = error {
         format!("index out of bounds: {index}")
+    } else if matches!(error, ExecutionError::FunctionError { function, .. } if function == "duration")
+    {
+        "type conversion error from 'string' to 'google.protobuf.Duration'".to_owned()
     } else {
         error.to_string()
     };
     format!("{error} evaluating rule: {name}")
 }
 
-fn compiled<'a>(
-    slot: &'a OnceLock<Result<Program, String>>,
-    source: &str,
-) -> &'a Result<Program, String> {
+fn compiled<'a>(slot: &'a Compiled, source: &str) -> &'a Result<Program, String> {
     slot.get_or_init(|| {
         let source = source.replace(".matches(", &format!(".{CACHED_MATCHES}("));
         ENVIRONMENT.compile(&source).map_err(|error| error.to_string())

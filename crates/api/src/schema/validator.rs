@@ -152,7 +152,10 @@ impl Validator {
             prune::below(metadata, node, "metadata", &mut unknown);
             self.report(unknown, judge);
             defaults::drop_nulls(metadata, node);
-            judge.errors.extend(structure::check(metadata, node, "metadata").errors);
+            // That it is an object at all is the object's own schema's check.
+            if metadata.is_object() {
+                judge.errors.extend(structure::check(metadata, node, "metadata").errors);
+            }
         }
         metadata::check(object.get("metadata"), rule, namespaced, &mut judge.errors);
     }
