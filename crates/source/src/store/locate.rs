@@ -73,9 +73,13 @@ impl Store {
                 span = found.highlight(text);
             }
         }
-        let start = span.start.saturating_add(range.start);
-        let end = span.end.saturating_add(range.start);
-        Some(Place::new(&file.name, &file.text, start..end))
+        Some(file.place(range, &span))
+    }
+
+    /// How the text of an object was read, when it is written in an old version.
+    pub fn conversion(&self, object: &ObjectRef) -> Option<&api::Conversion> {
+        let origin = self.entries.get(object)?.origin?;
+        self.item(origin)?.conversion.as_ref()
     }
 
     /// Where an object begins.

@@ -1,0 +1,28 @@
+//! `portcullis status`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::load;
+use crate::{
+    cli::{OutputFormat, StatusArgs},
+    render,
+};
+
+pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode> {
+    let settings = load::settings(args.rules.class.as_deref(), &args.rules.controller_name);
+    let inputs =
+        load::Inputs { paths: &args.inputs.paths, with: &[], open: false, demo: args.rules.demo };
+    let loaded = load::load(&inputs, &settings)?;
+    let complained = loaded.complain();
+    let statuses = loaded.statuses();
+    match args.output.output {
+        OutputFormat::Text => render::print(&render::status::text(&statuses))?,
+        OutputFormat::Json => {
+            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            render::json(&render::status::json(&statuses, &settings.controller_name, &now))?;
+        }
+    }
+    Ok(load::exit(complained))
+}

@@ -1,0 +1,377 @@
+//! Process configuration: one struct, flags over environment over file over default.
+//!
+//! It is read once, in `main`, and printed by `portcullis config show` with where each value
+//! came from. What belongs to users of the gateway is in their objects, never here.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{ArgMatches, Args, parser::ValueSource};
+use serde::Deserialize;
+use translate::AddressPool;
+
+pub(crate) const CONTROLLER_NAME: &str = "portcullis.dev/gateway-controller";
+
+/// Flags of every command that runs or shows the process configuration.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Read settings from this TOML file; keys are the long flags below
+    #[arg(long, env = "PORTCULLIS_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Address or CIDR that Gateways may take, `*` for all of this machine; repeatable
+    #[arg(long, env = "PORTCULLIS_ADDRESS", value_delimiter = ',', value_name = "ADDRESS")]
+    pub(crate) address: Option<Vec<String>>,
+
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "PORTCULLIS_METRICS_ADDRESS", value_name = "HOST:PORT")]
+    pub(crate) metrics_address: Option<String>,
+
+    /// Where configuration, status and endpoints can be looked at; loopback only
+    #[arg(long, env = "PORTCULLIS_ADMIN_ADDRESS", value_name = "HOST:PORT")]
+    pub(crate) admin_address: Option<String>,
+
+    /// Worker threads, one per core as a rule
+    #[arg(long, env = "PORTCULLIS_WORKERS", value_name = "N")]
+    pub(crate) workers: Option<String>,
+
+    /// Added to every listener's port when binding, so that 80 and 443 need no root
+    #[arg(long, env = "PORTCULLIS_PORT_OFFSET", value_name = "N")]
+    pub(crate) port_offset: Option<String>,
+
+    /// Serve this GatewayClass, whatever its controller is
+    #[arg(long, env = "PORTCULLIS_CLASS", value_name = "NAME")]
+    pub(crate) class: Option<String>,
+
+    /// The controllerName of GatewayClasses that are ours
+    #[arg(long, env = "PORTCULLIS_CONTROLLER_NAME", value_name = "DOMAIN/PATH")]
+    pub(crate) controller_name: Option<String>,
+
+    /// Form of our own log lines: text or json
+    #[arg(long, env = "PORTCULLIS_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+
+    /// error, warn, info, debug or trace; per module as in `info,proxy=debug`
+    #[arg(long, env = "PORTCULLIS_LOG_LEVEL", value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+
+    /// JSON lines, one per request: `-` for standard output, `off`, or a file
+    #[arg(long, env = "PORTCULLIS_ACCESS_LOG", value_name = "WHERE")]
+    pub(crate) access_log: Option<String>,
+
+    /// After SIGTERM, go on accepting at least this long
+    #[arg(long, env = "PORTCULLIS_DRAIN_MIN", value_name = "DURATION")]
+    pub(crate) drain_min: Option<String>,
+
+    /// After SIGTERM, close what is still open after this long
+    #[arg(long, env = "PORTCULLIS_DRAIN_DEADLINE", value_name = "DURATION")]
+    pub(crate) drain_deadline: Option<String>,
+
+    /// Most client connections at a time
+    #[arg(long, env = "PORTCULLIS_MAX_CONNECTIONS", value_name = "N")]
+    pub(crate) max_connections: Option<String>,
+}
+
+/// The file form: the long flags as keys.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FileConfig {
+    address: Option<Text>,
+    metrics_address: Option<Text>,
+    admin_address: Option<Text>,
+    workers: Option<Text>,
+    port_offset: Option<Text>,
+    class: Option<Text>,
+    controller_name: Option<Text>,
+    log_format: Option<Text>,
+    log_level: Option<Text>,
+    access_log: Option<Text>,
+    drain_min: Option<Text>,
+    drain_deadline: Option<Text>,
+    max_connections: Option<Text>,
+}
+
+/// A value of the file, in the form that flags have.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    List(Vec<String>),
+    Number(i64),
+    One(String),
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::List(list) => list.join(","),
+            Text::Number(number) => number.to_string(),
+            Text::One(text) => text,
+        }
+    }
+}
+
+/// Everything the process needs to know that is not in an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) address: Setting<Vec<AddressPool>>,
+    pub(crate) metrics_address: Setting<SocketAddr>,
+    pub(crate) admin_address: Setting<SocketAddr>,
+    pub(crate) workers: Setting<usize>,
+    pub(crate) port_offset: Setting<u16>,
+    pub(crate) class: Setting<Option<String>>,
+    pub(crate) controller_name: Setting<String>,
+    pub(crate) log_format: Setting<LogFormat>,
+    pub(crate) log_level: Setting<String>,
+    pub(crate) access_log: Setting<AccessLogTarget>,
+    pub(crate) drain_min: Setting<Duration>,
+    pub(crate) drain_deadline: Setting<Duration>,
+    pub(crate) max_connections: Setting<usize>,
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) text: String,
+    pub(crate) from: Provenance,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Provenance {
+    Default,
+    Environment(String),
+    File(PathBuf),
+    Flag(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Json,
+    Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AccessLogTarget {
+    File(PathBuf),
+    Off,
+    Stdout,
+}
+
+impl Config {
+    /// Merges the layers. Errors name the setting, the layer and what would be valid.
+    pub(crate) fn load(flags: &Flags, matches: &ArgMatches) -> Result<Self> {
+        let file = match &flags.config {
+            Some(path) => read_file(path)?,
+            None => FileConfig::default(),
+        };
+        let layers = Layers { matches, path: flags.config.as_deref() };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).to_string();
+        let connections = default_max_connections().to_string();
+        let addresses = flags.address.as_ref().map(|list| list.join(","));
+        /// One setting: the flag and the key of the file have its name.
+        macro_rules! pick {
+            ($name:ident, $default:expr, $parse:expr) => {
+                pick!($name, flags.$name.clone(), $default, $parse)
+            };
+            ($name:ident, $flag:expr, $default:expr, $parse:expr) => {
+                layers.pick(stringify!($name), $flag, file.$name, $default, $parse)?
+            };
+        }
+        let config = Self {
+            address: pick!(address, addresses, "*", parse_pools),
+            metrics_address: pick!(metrics_address, "0.0.0.0:9180", parse),
+            admin_address: pick!(admin_address, "127.0.0.1:9181", parse_loopback),
+            workers: pick!(workers, &workers, parse_count),
+            port_offset: pick!(port_offset, "0", parse),
+            class: pick!(class, "", parse_optional),
+            controller_name: pick!(controller_name, CONTROLLER_NAME, parse_controller),
+            log_format: pick!(log_format, "text", parse_log_format),
+            log_level: pick!(log_level, "info", parse_log_level),
+            access_log: pick!(access_log, "-", parse_access_log),
+            drain_min: pick!(drain_min, "10s", parse_duration),
+            drain_deadline: pick!(drain_deadline, "60s", parse_duration),
+            max_connections: pick!(max_connections, &connections, parse_count),
+        };
+        if config.drain_min.value > config.drain_deadline.value {
+            bail!(
+                "drain-min ({}) is longer than drain-deadline ({}): set drain-deadline to at least drain-min",
+                config.drain_min.text,
+                config.drain_deadline.text
+            );
+        }
+        Ok(config)
+    }
+
+    /// Name, value and origin of each setting, in the order of `--help`.
+    pub(crate) fn rows(&self) -> Vec<[String; 3]> {
+        fn row<T>(name: &str, setting: &Setting<T>) -> [String; 3] {
+            [name.to_owned(), setting.text.clone(), setting.from.to_string()]
+        }
+        vec![
+            row("address", &self.address),
+            row("metrics-address", &self.metrics_address),
+            row("admin-address", &self.admin_address),
+            row("workers", &self.workers),
+            row("port-offset", &self.port_offset),
+            row("class", &self.class),
+            row("controller-name", &self.controller_name),
+            row("log-format", &self.log_format),
+            row("log-level", &self.log_level),
+            row("access-log", &self.access_log),
+            row("drain-min", &self.drain_min),
+            row("drain-deadline", &self.drain_deadline),
+            row("max-connections", &self.max_connections),
+        ]
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Flag(name) => write!(f, "flag --{name}"),
+        }
+    }
+}
+
+struct Layers<'a> {
+    matches: &'a ArgMatches,
+    path: Option<&'a Path>,
+}
+
+impl Layers<'_> {
+    fn pick<T>(
+        &self,
+        field: &str,
+        flag: Option<String>,
+        file: Option<Text>,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T>,
+    ) -> Result<Setting<T>> {
+        let name = &field.replace('_', "-");
+        let (text, from) = match (flag, file, self.path) {
+            (Some(text), _, _) => (text, self.flag_provenance(field)),
+            (None, Some(text), Some(path)) => (text.into(), Provenance::File(path.to_owned())),
+            (None, _, _) => (default.to_owned(), Provenance::Default),
+        };
+        let value = parse(&text).with_context(|| format!("{name} = \"{text}\" (from {from})"))?;
+        Ok(Setting { value, text, from })
+    }
+
+    fn flag_provenance(&self, field: &str) -> Provenance {
+        if self.matches.value_source(field) == Some(ValueSource::EnvVariable) {
+            Provenance::Environment(format!("PORTCULLIS_{}", field.to_ascii_uppercase()))
+        } else {
+            Provenance::Flag(field.replace('_', "-"))
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<FileConfig> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("configuration file {} cannot be read", path.display()))?;
+    toml::from_str(&text)
+        .with_context(|| format!("configuration file {} is not valid", path.display()))
+}
+
+fn parse<T: FromStr>(text: &str) -> Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    Ok(text.parse::<T>()?)
+}
+
+fn parse_optional(text: &str) -> Result<Option<String>> {
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+fn parse_pools(text: &str) -> Result<Vec<AddressPool>> {
+    text.split(',')
+        .map(|part| {
+            parse_pool(part.trim()).with_context(|| {
+                format!("\"{part}\" is neither `*`, an IP address nor a CIDR such as 127.0.0.0/24")
+            })
+        })
+        .collect()
+}
+
+fn parse_pool(text: &str) -> Option<AddressPool> {
+    if text == "*" {
+        return Some(AddressPool::Any);
+    }
+    text.parse().map(AddressPool::Ip).or_else(|_| text.parse().map(AddressPool::Network)).ok()
+}
+
+fn parse_loopback(text: &str) -> Result<SocketAddr> {
+    let address: SocketAddr = parse(text)?;
+    if !address.ip().is_loopback() {
+        bail!("the admin address must be a loopback address, such as 127.0.0.1:9181");
+    }
+    Ok(address)
+}
+
+fn parse_count(text: &str) -> Result<usize> {
+    match parse(text)? {
+        0 => bail!("must be at least 1"),
+        count => Ok(count),
+    }
+}
+
+fn parse_controller(text: &str) -> Result<String> {
+    match text.split_once('/') {
+        Some((domain, path)) if domain.contains('.') && !path.is_empty() => Ok(text.to_owned()),
+        _ => bail!("a controller name is a domain and a path, such as {CONTROLLER_NAME}"),
+    }
+}
+
+fn parse_log_format(text: &str) -> Result<LogFormat> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => bail!("use text or json"),
+    }
+}
+
+fn parse_log_level(text: &str) -> Result<String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .context("use error, warn, info, debug or trace, or a list such as info,proxy=debug")?;
+    Ok(text.to_owned())
+}
+
+fn parse_access_log(text: &str) -> Result<AccessLogTarget> {
+    match text {
+        "" => bail!("use `-`, `off` or a file"),
+        "-" => Ok(AccessLogTarget::Stdout),
+        "off" => Ok(AccessLogTarget::Off),
+        path => Ok(AccessLogTarget::File(path.into())),
+    }
+}
+
+/// Durations in the Gateway API's own form (GEP-2257).
+fn parse_duration(text: &str) -> Result<Duration> {
+    api::duration::parse(text)
+        .with_context(|| "use a duration such as 500ms, 10s or 1m30s".to_owned())
+}
+
+/// Half of the file descriptors, since each proxied connection may need two, less a reserve for
+/// health, metrics, logs and files; 10,000 at most.
+fn default_max_connections() -> usize {
+    const RESERVE: u64 = 64;
+    let soft = open_files_limit().unwrap_or(1024);
+    usize::try_from((soft / 2).saturating_sub(RESERVE).clamp(64, 10_000)).unwrap_or(64)
+}
+
+/// The soft limit on open files, read from the kernel's own table for this process.
+fn open_files_limit() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}

@@ -1,0 +1,111 @@
+//! Looking into a running process, on loopback only.
+
+use std::{collections::BTreeMap, pin::Pin};
+
+use http::{Method, Request, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::Shared;
+use crate::{
+    observe::server::{self, Answer, text},
+    render,
+};
+
+const INDEX: &str = "\
+Portcullis
+
+GET  /config      the table that serves, without secrets
+GET  /status      the conditions of each object
+GET  /findings    what is wrong with files and objects
+GET  /endpoints   each endpoint: zone, state, requests in flight
+GET  /log-level   the log level; PUT changes it (body: debug, or info,proxy=trace)
+POST /drain       begin to drain, as SIGTERM does
+";
+
+pub(crate) fn handler(
+    shared: Shared,
+) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answer>>> {
+    move |request| {
+        let shared = shared.clone();
+        Box::pin(async move { answer(&shared, request).await })
+    }
+}
+
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
+    // A web page in the operator's browser must not reach this port by a name of its own.
+    if !names_loopback(&request) {
+        return text(StatusCode::FORBIDDEN, "use the loopback address or localhost\n");
+    }
+    let path = request.uri().path().to_owned();
+    match (request.method().clone(), path.as_str()) {
+        (Method::GET, "/") => text(StatusCode::OK, INDEX),
+        (Method::GET, "/config") => {
+            text(StatusCode::OK, ir::dump_table(&shared.published.borrow().table))
+        }
+        (Method::GET, "/status") => {
+            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let published = shared.published.borrow();
+            let name = &shared.controller_name;
+            server::json(&render::status::json(&published.statuses, name, &now))
+        }
+        (Method::GET, "/findings") => {
+            server::json(&json!({ "items": shared.published.borrow().findings }))
+        }
+        (Method::GET, "/endpoints") => server::json(&endpoints(shared).await),
+        (Method::GET, "/log-level") => text(StatusCode::OK, format!("{}\n", shared.level.get())),
+        (Method::PUT, "/log-level") => set_level(shared, request).await,
+        (Method::POST, "/drain") => drain(shared),
+        (_, "/" | "/config" | "/status" | "/findings" | "/endpoints" | "/log-level" | "/drain") => {
+            text(StatusCode::METHOD_NOT_ALLOWED, "GET / lists what there is\n")
+        }
+        _ => text(StatusCode::NOT_FOUND, "GET / lists what there is\n"),
+    }
+}
+
+fn names_loopback(request: &Request<Incoming>) -> bool {
+    let Some(host) = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return true;
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+async fn set_level(shared: &Shared, request: Request<Incoming>) -> Answer {
+    let body = match server::read_body(request.into_body()).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let level = String::from_utf8_lossy(&body);
+    match shared.level.set(&level) {
+        Ok(()) => text(StatusCode::OK, format!("{}\n", shared.level.get())),
+        Err(error) => text(StatusCode::BAD_REQUEST, format!("{error:#}\n")),
+    }
+}
+
+fn drain(shared: &Shared) -> Answer {
+    match shared.requests.try_send(super::Request::Drain) {
+        Ok(()) => text(StatusCode::ACCEPTED, "draining\n"),
+        Err(_) => text(StatusCode::CONFLICT, "already draining\n"),
+    }
+}
+
+async fn endpoints(shared: &Shared) -> Value {
+    let mut clusters: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for status in shared.proxy.endpoints_state().await {
+        clusters.entry(status.cluster.to_string()).or_default().push(json!({
+            "address": status.endpoint.address.to_string(),
+            "identity": &*status.endpoint.identity,
+            "zone": status.endpoint.zone.as_deref(),
+            "state": format!("{:?}", status.endpoint.state),
+            "inFlight": status.in_flight,
+            "idle": status.idle,
+        }));
+    }
+    json!({ "clusters": clusters })
+}

@@ -1,0 +1,69 @@
+//! Liveness, readiness and metrics: for kubelets and Prometheus.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+
+use super::Shared;
+use crate::observe::server::{Answer, text, with_type};
+
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers `/livez`, `/readyz` and `/metrics`.
+pub(crate) fn handler(
+    shared: Shared,
+) -> impl Fn(Request<Incoming>) -> std::pin::Pin<Box<dyn Future<Output = Answer>>> {
+    move |request| {
+        let shared = shared.clone();
+        Box::pin(async move { answer(&shared, request.method(), request.uri().path()).await })
+    }
+}
+
+async fn answer(shared: &Shared, method: &Method, path: &str) -> Answer {
+    if *method != Method::GET && *method != Method::HEAD {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+    }
+    match path {
+        "/livez" => text(StatusCode::OK, "ok\n"),
+        "/readyz" => readiness(shared),
+        "/metrics" => metrics(shared).await,
+        _ => text(StatusCode::NOT_FOUND, "try /livez, /readyz or /metrics\n"),
+    }
+}
+
+/// Ready only while the first revision serves and no drain has begun.
+fn readiness(shared: &Shared) -> Answer {
+    let published = shared.published.borrow();
+    match (published.revision, published.draining) {
+        (_, true) => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        (None, false) => text(StatusCode::SERVICE_UNAVAILABLE, "no revision serves yet\n"),
+        (Some(revision), false) => text(StatusCode::OK, format!("ok, revision {revision}\n")),
+    }
+}
+
+async fn metrics(shared: &Shared) -> Answer {
+    let snapshot = shared.proxy.metrics_snapshot().await;
+    let mut body = proxy::render_prometheus(&snapshot);
+    let published = shared.published.borrow();
+    let findings = |severity: &str| {
+        let same = |finding: &&serde_json::Value| finding["severity"] == severity;
+        published.findings.iter().filter(same).count()
+    };
+    let sequence = published.revision.map_or(0, |revision| revision.sequence);
+    body.push_str(&format!(
+        "# HELP portcullis_revision The revision that serves.\n\
+         # TYPE portcullis_revision gauge\n\
+         portcullis_revision {sequence}\n\
+         # HELP portcullis_findings Findings about files and objects, by severity.\n\
+         # TYPE portcullis_findings gauge\n\
+         portcullis_findings{{severity=\"error\"}} {}\n\
+         portcullis_findings{{severity=\"warning\"}} {}\n\
+         # HELP portcullis_build_info The version that runs.\n\
+         # TYPE portcullis_build_info gauge\n\
+         portcullis_build_info{{version=\"{}\"}} 1\n",
+        findings("error"),
+        findings("warning"),
+        env!("CARGO_PKG_VERSION"),
+    ));
+    with_type(StatusCode::OK, PROMETHEUS, Bytes::from(body))
+}

@@ -1,0 +1,184 @@
+//! The running gateway: one loop owns the store and the translation, and tells the data plane.
+//!
+//! [`engine`] turns what the files hold into what is served; [`endpoints`](admin) and health are
+//! read from what it last [`Published`]; [`run`] waits for changes and for the end.
+
+mod admin;
+mod banner;
+mod engine;
+mod health;
+
+use std::{cell::RefCell, path::PathBuf, process::ExitCode, rc::Rc, sync::Arc};
+
+use anyhow::{Context, Result};
+use ir::{EndpointMap, Revision, Table};
+use proxy::{AccessLog, Proxy, ProxyConfig, ProxyHandle};
+use source::{BackendOverride, Watcher};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
+use translate::Statuses;
+
+use crate::{
+    cli::OutputFormat,
+    config::{AccessLogTarget, Config},
+    observe::{
+        log::{self, LogLevel},
+        server,
+    },
+    render,
+};
+
+pub(crate) use engine::Engine;
+
+/// What `serve` was asked to do, beside the process configuration.
+pub(crate) struct Options {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) demo: bool,
+    pub(crate) backends: Vec<BackendOverride>,
+    pub(crate) format: OutputFormat,
+}
+
+/// What the health and admin endpoints read. Replaced as a whole with each revision.
+#[derive(Default)]
+pub(crate) struct Published {
+    pub(crate) table: Arc<Table>,
+    pub(crate) endpoints: Arc<EndpointMap>,
+    pub(crate) statuses: Statuses,
+    /// What is wrong with files and objects now, in JSON.
+    pub(crate) findings: Vec<serde_json::Value>,
+    pub(crate) revision: Option<Revision>,
+    pub(crate) draining: bool,
+    /// Revisions that could not be served in full, and reloads in all.
+    pub(crate) reloads: u64,
+}
+
+/// What outside of the loop can ask of it.
+pub(crate) enum Request {
+    Drain,
+}
+
+/// Shared by the loop and the endpoints, all on one thread.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) published: Rc<RefCell<Published>>,
+    pub(crate) proxy: Rc<ProxyHandle>,
+    pub(crate) level: LogLevel,
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) controller_name: Rc<str>,
+}
+
+/// How the process was asked to end.
+enum End {
+    /// SIGTERM, or the admin endpoint: orchestrated, so keep accepting for a while.
+    Graceful,
+    /// Ctrl-C.
+    Quick,
+}
+
+/// Serves until a signal ends it. Must run inside a `LocalSet`.
+pub(crate) async fn run(options: Options, config: &Config) -> Result<ExitCode> {
+    let level = log::init(config.log_format.value, &config.log_level.value)?;
+    let (requests, mut asked) = mpsc::channel(4);
+    let health = bind("metrics-address", config.metrics_address.value).await?;
+    let admin = bind("admin-address", config.admin_address.value).await?;
+    let addresses = banner::Addresses {
+        health: health.local_addr().context("the metrics address is gone")?,
+        admin: admin.local_addr().context("the admin address is gone")?,
+    };
+    let proxy = Rc::new(Proxy::start(proxy_config(config))?);
+    let shared = Shared {
+        published: Rc::default(),
+        proxy: Rc::clone(&proxy),
+        level,
+        requests,
+        controller_name: config.controller_name.value.as_str().into(),
+    };
+    // Watching begins before the first read, so that no change is missed in between.
+    let (_watcher, mut changes) = watch(&options.paths);
+    let mut engine = Engine::new(&options, config, shared.clone());
+    tokio::task::spawn_local(server::serve(health, health::handler(shared.clone())));
+    tokio::task::spawn_local(server::serve(admin, admin::handler(shared.clone())));
+    engine.reload().await?;
+    render::print(&banner::banner(&engine, &options, config, &addresses)?)?;
+
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
+    let end = loop {
+        tokio::select! {
+            Some(()) = changes.recv() => engine.reload().await?,
+            () = engine.retry_due() => engine.retry_ports().await?,
+            Some(Request::Drain) = asked.recv() => break End::Graceful,
+            Some(()) = terminate.recv() => break End::Graceful,
+            Some(()) = interrupt.recv() => break End::Quick,
+        }
+    };
+    finish(&end, &shared, config, &mut interrupt).await
+}
+
+async fn finish(
+    end: &End,
+    shared: &Shared,
+    config: &Config,
+    interrupt: &mut Signal,
+) -> Result<ExitCode> {
+    shared.published.borrow_mut().draining = true;
+    let min = match end {
+        End::Graceful => config.drain_min.value,
+        End::Quick => std::time::Duration::ZERO,
+    };
+    tracing::info!(connections = shared.proxy.connections(), "draining");
+    tokio::select! {
+        cut = shared.proxy.drain(min, config.drain_deadline.value) => {
+            if cut > 0 {
+                tracing::warn!(connections = cut, "closed at the drain deadline");
+            }
+            tracing::info!("done");
+        }
+        Some(()) = interrupt.recv() => tracing::warn!("ended at once, as asked"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{setting} {address} cannot be bound; choose another with --{setting}")
+    })
+}
+
+fn proxy_config(config: &Config) -> ProxyConfig {
+    let mut limits = proxy::Limits::default();
+    limits.connections = config.max_connections.value;
+    ProxyConfig {
+        workers: config.workers.value,
+        limits,
+        access_log: match &config.access_log.value {
+            AccessLogTarget::File(path) => AccessLog::File(path.clone()),
+            AccessLogTarget::Off => AccessLog::Off,
+            AccessLogTarget::Stdout => AccessLog::Stdout,
+        },
+    }
+}
+
+/// The watcher's signals as something that can be awaited. One thread waits for them.
+fn watch(paths: &[PathBuf]) -> (Watcher, mpsc::Receiver<()>) {
+    let (watcher, signals) = Watcher::new(paths);
+    if let Some(why) = watcher.events_missing() {
+        tracing::warn!(why, "changes are found by comparing files every few seconds");
+    }
+    let (forward, changes) = mpsc::channel(1);
+    let waiting = std::thread::Builder::new().name("changes".to_owned()).spawn(move || {
+        while signals.recv().is_ok() {
+            // A signal that is still waiting stands for this one, too.
+            if let Err(mpsc::error::TrySendError::Closed(())) = forward.try_send(()) {
+                return;
+            }
+        }
+    });
+    if let Err(error) = waiting {
+        tracing::error!(%error, "changes of files are not followed");
+    }
+    (watcher, changes)
+}
