@@ -160,10 +160,12 @@ fn parse(name: &ObjectName, secret: &Secret) -> Parsed {
 /// The public key as it stands in a certificate's `subjectPublicKey`.
 fn public_key(key: &PrivateKeyDer<'_>) -> Option<Vec<u8>> {
     let der = key.secret_der();
-    let rsa = match key {
-        PrivateKeyDer::Pkcs1(_) => rsa::KeyPair::from_der(der).ok(),
-        PrivateKeyDer::Pkcs8(_) => rsa::KeyPair::from_pkcs8(der).ok(),
-        _ => None,
+    let rsa = if let PrivateKeyDer::Pkcs1(_) = key {
+        rsa::KeyPair::from_der(der).ok()
+    } else if let PrivateKeyDer::Pkcs8(_) = key {
+        rsa::KeyPair::from_pkcs8(der).ok()
+    } else {
+        None
     };
     if let Some(pair) = rsa {
         return Some(pair.public_key().as_ref().to_vec());

@@ -182,6 +182,7 @@ codes! {
     PolicyNoValidCa "PC0705" Error "The policy has no usable certificate authority";
     PolicyNotServed "PC0706" Error "TLS towards backends is not served yet";
     PolicyInvalid "PC0707" Error "The policy is not valid";
+    PolicyKindNotServed "PC0708" Warning "The kind of policy is not served yet";
 
     RuleShadowed "PC0801" Warning "An earlier rule takes all requests of the rule";
     RuleUnreachable "PC0802" Warning "No request can reach the rule";

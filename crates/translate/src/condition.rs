@@ -311,6 +311,7 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::RouteNotOldest
         | Code::ListenerNotServing
         | Code::ParentRefRepeated
+        | Code::PolicyKindNotServed
         | Code::RuleShadowed
         | Code::RuleUnreachable
         | Code::PlaceholderValue

@@ -43,4 +43,5 @@ pub use refs::LOAD_BALANCING;
 pub use settings::{AddressPool, BackendAddresses, Capabilities, Settings};
 pub use snapshot::{Issues, ObjMap, Snapshot};
 pub use status::{Condition, Status, StatusBody, Statuses};
+pub use support::{FieldSupport, Support, field_support};
 pub use translator::{Translation, Translator, translate};

@@ -172,6 +172,7 @@ fn collect(
         let users = users(gateways, routes);
         backend_tls::judge(world, &users, diagnostics, statuses);
     }
+    diagnostics.extend(crate::policy::not_served(world.snapshot));
     diagnostics.extend(refs::service_settings(world));
     translation
 }

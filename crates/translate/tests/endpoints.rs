@@ -1,5 +1,13 @@
 //! Endpoints from Services and EndpointSlices.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use std::sync::Arc;

@@ -316,6 +316,9 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::PolicyInvalid => {
             "The policy asks for a combination that the API does not allow, or for a value that is not known. Its targets answer 500; they are not reached in plaintext."
         }
+        Code::PolicyKindNotServed => {
+            "Policies of this kind are read but have no effect yet, and nobody writes a status for them. Do not rely on what the policy asks for."
+        }
 
         Code::RuleShadowed => {
             "Every request that this rule could match is matched first by another rule, by precedence, age or order. The rule never runs."

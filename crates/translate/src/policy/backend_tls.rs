@@ -146,6 +146,9 @@ fn judge_one(world: &World<'_>, name: &ObjectName, policy: &BackendTlsPolicy) ->
     found
 }
 
+/// Takes a finding: code, field, message and hint.
+type Find<'f> = dyn FnMut(Code, &str, String, Option<String>) + 'f;
+
 fn judge_target(
     world: &World<'_>,
     name: &ObjectName,
@@ -190,7 +193,7 @@ fn judge_validation(
     world: &World<'_>,
     name: &ObjectName,
     policy: &BackendTlsPolicy,
-    find: &mut dyn FnMut(Code, &str, String, Option<String>),
+    find: &mut Find<'_>,
 ) {
     let validation = &policy.spec.validation;
     let field = "spec.validation";

@@ -47,6 +47,7 @@ pub(crate) fn settings(directives: &[(&str, &str)]) -> Settings {
     let mut settings = Settings::default();
     for (key, value) in directives {
         match *key {
+            "addresses" if *value == "none" => settings.addresses.clear(),
             "addresses" => settings.addresses = value.split(", ").map(pool).collect(),
             "port-offset" => settings.port_offset = value.parse().unwrap(),
             "class" => settings.class = Some((*value).to_owned()),
