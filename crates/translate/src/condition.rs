@@ -164,7 +164,6 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
             &[(ResolvedRefs, False, Reason::UnsupportedProtocol)]
         }
         Code::ExternalNameBackend => &[(ResolvedRefs, False, Reason::UnsupportedValue)],
-
         Code::ClassParametersInvalid => &[(Accepted, False, Reason::InvalidParameters)],
         Code::GatewayParametersInvalid => BAD_PARAMETERS,
         Code::SettingInvalid | Code::UnsupportedGatewayField => {
@@ -243,7 +242,6 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::GatewayWithoutAddress
         | Code::GatewayNotAccepted
         | Code::NoUsableCertificate => &[(Programmed, False, Reason::Invalid)],
-
         Code::NoMatchingParent => &[(Accepted, False, Reason::NoMatchingParent)],
         Code::NamespaceNotAllowed | Code::KindNotAllowed | Code::RouteKindNotServed => NOT_ALLOWED,
         Code::NoMatchingListenerHostname => {
@@ -260,7 +258,6 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::UnknownValue
         | Code::BackendFilterRefused
         | Code::InvalidValue => PARTIAL,
-
         Code::CertificateNotFound
         | Code::CertificateKind
         | Code::CertificateSecretType
@@ -278,16 +275,13 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::ClientCertificateInvalid => {
             &[(ResolvedRefs, False, Reason::InvalidClientCertificateRef)]
         }
-
         Code::PolicyTargetNotFound => &[(Accepted, False, Reason::TargetNotFound)],
         Code::PolicyConflicted => &[(Accepted, False, Reason::Conflicted)],
         Code::PolicyCaInvalid => &[(ResolvedRefs, False, Reason::InvalidCACertificateRef)],
         Code::PolicyCaKind => &[(ResolvedRefs, False, Reason::InvalidKind)],
         Code::PolicyNoValidCa => &[(Accepted, False, Reason::NoValidCACertificate)],
         Code::PolicyNotServed | Code::PolicyInvalid => &[(Accepted, False, Reason::Invalid)],
-
         Code::ProgrammingPending | Code::GatewayPending | Code::ListenerSetPending => PENDING,
-
         Code::Syntax
         | Code::NotAnObject
         | Code::SchemaViolation

@@ -43,7 +43,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::UnknownVersion => {
             "No release of the API ever had this version of the kind. The object is passed over; use the version that is named."
         }
-
         Code::RefNotPermitted => {
             "A reference into another namespace needs a ReferenceGrant there that names the group, kind and namespace of the object that refers and the group and kind of what it refers to. Without one nothing is revealed about the target, and the share of traffic answers 500.\n\nAdd a ReferenceGrant to the namespace of the target."
         }
@@ -83,7 +82,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ServiceSettingInvalid => {
             "An annotation below `portcullis.dev/` on the Service has a value that is not understood. The default is used instead; the message lists the values that are."
         }
-
         Code::ClassParametersInvalid => {
             "`parametersRef` of the GatewayClass must name a ConfigMap with keys that Portcullis documents. Anything else cannot be honoured, so the class is not accepted."
         }
@@ -186,7 +184,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ListenerSetParentNotProgrammed => {
             "The set itself is valid, but its Gateway has no address to listen on. The Gateway's own conditions say why."
         }
-
         Code::NoMatchingParent => {
             "The parent exists, but `sectionName` or `port` name a listener it does not have. Listeners of a ListenerSet are reached through a parentRef of kind ListenerSet only."
         }
@@ -217,7 +214,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ParentRefRepeated => {
             "Two entries of `parentRefs` select the same parent in the same way. They count once; an API server would refuse them."
         }
-
         Code::UnsupportedFilter => {
             "A filter that cannot be served is never skipped, since it may protect something. The rule answers 500."
         }
@@ -245,7 +241,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::InvalidValue => {
             "The value is of a wrong type or out of range. What depends on it is not served, so that nothing is admitted by mistake."
         }
-
         Code::CertificateNotFound => {
             "The Secret in `certificateRefs` does not exist in that namespace. The listener serves with its other certificates, if it has any."
         }
@@ -294,7 +289,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ClientCertificateNotPermitted => {
             "The Secret of `tls.backend.clientCertificateRef` lies in another namespace, and no ReferenceGrant there names Gateways of this namespace."
         }
-
         Code::PolicyTargetNotFound => {
             "The policy targets a Service, or a named port of one, that does not exist in its namespace. `sectionName` is the port's name, not its number."
         }
@@ -319,7 +313,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::PolicyKindNotServed => {
             "Policies of this kind are read but have no effect yet, and nobody writes a status for them. Do not rely on what the policy asks for."
         }
-
         Code::RuleShadowed => {
             "Every request that this rule could match is matched first by another rule, by precedence, age or order. The rule never runs."
         }
@@ -374,7 +367,6 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::DeprecatedField => {
             "The field still works, but will go in a later release of the API. Use what the message names instead."
         }
-
         Code::PortUnavailable => {
             "The operating system refused to open the port, mostly because another process has it or because low ports need a privilege. Other listeners are served; binding is tried again."
         }

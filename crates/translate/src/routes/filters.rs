@@ -89,7 +89,7 @@ fn one(
 ) -> Result<(), Problem> {
     let missing = |name: &str| Problem::new(Code::InvalidFilter, format!("{name} is missing"));
     let invalid = |message: String| Problem::new(Code::InvalidFilter, message);
-    let unserved = |what: &str| Problem::new(Code::UnsupportedFilter, what.to_owned());
+    let unserved = |what: &str| Problem::new(Code::UnsupportedFilter, what);
     let origin = pass.origin(field);
     match &filter.r#type {
         FilterType::RequestHeaderModifier => {
@@ -134,13 +134,7 @@ fn one(
         }
         FilterType::ExternalAuth => return Err(unserved("filter ExternalAuth is not served yet")),
         FilterType::ExtensionRef => {
-            let named = filter.extension_ref.as_ref().map_or_else(
-                || "extensionRef".to_owned(),
-                |reference| {
-                    format!("{} {} of group {}", reference.kind, reference.name, reference.group)
-                },
-            );
-            let message = format!("{named} is not a filter that is known here; remove it");
+            let message = extension(filter);
             return Err(Problem::new(Code::ExtensionRefUnsupported, message));
         }
         FilterType::Other(other) => {
@@ -149,6 +143,14 @@ fn one(
         }
     }
     Ok(())
+}
+
+fn extension(filter: &HttpRouteFilter) -> String {
+    let named = filter.extension_ref.as_ref().map_or_else(
+        || "extensionRef".to_owned(),
+        |reference| format!("{} {} of group {}", reference.kind, reference.name, reference.group),
+    );
+    format!("{named} is not a filter that is known here; remove it")
 }
 
 /// A mirror whose backend cannot be reached is left out: the requests themselves are served.
