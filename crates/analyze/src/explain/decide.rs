@@ -20,6 +20,9 @@ use super::{
 /// Losers that are named in a section unless all are asked for.
 const OTHERS_MAX: usize = 12;
 
+/// Hosts that a hint names.
+const HOSTS_NAMED_MAX: usize = 5;
+
 /// Losers by path among them.
 const OTHERS_BY_PATH_MAX: usize = 5;
 
@@ -200,6 +203,11 @@ impl<'a> Asked<'a> {
                 refused(404, format!("no listener takes host {host}; they take {names}"))
             }
         };
+        if let Decision::Refused { closest: None, answer } = &section.decision
+            && answer.status == 404
+        {
+            section.hints.extend(other_hosts(&explanation, &host));
+        }
         section.hints.extend(hints(&head, &view, raw));
         self.losers(&explanation, &mut section);
         section
@@ -439,6 +447,23 @@ fn response(found: Found<'_>, backend: &Backend, view: &Judged<'_, Head<'_>>) ->
     exec::apply_response_filters(&backend.filters, None, &mut overlay);
     exec::apply_response_filters(rule, cors.as_ref(), &mut overlay);
     overlay
+}
+
+/// The hosts that routes of the listener have, when none of them is the request's.
+fn other_hosts(explanation: &Explanation, host: &str) -> Option<String> {
+    let mut hosts: Vec<String> = explanation
+        .considered
+        .iter()
+        .filter(|one| matches!(one.verdict, Verdict::Failed(Predicate::Host { .. })))
+        .filter_map(|one| one.host.as_ref().map(ToString::to_string))
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    let more = hosts.len().saturating_sub(HOSTS_NAMED_MAX);
+    hosts.truncate(HOSTS_NAMED_MAX);
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!hosts.is_empty())
+        .then(|| format!("no route is for {host}; routes are for {}{rest}", hosts.join(", ")))
 }
 
 /// What was not as the client wrote it.

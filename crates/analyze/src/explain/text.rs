@@ -163,6 +163,13 @@ fn rule_of(other: &Other) -> String {
 }
 
 fn others(section: &Section, out: &mut Lines) {
+    let winner = match &section.decision {
+        Decision::Forwarded { taken, .. } | Decision::Answered { taken, .. } => Some(&taken.host),
+        Decision::Refused { .. } | Decision::Unread { .. } => None,
+    };
+    if !section.others.is_empty() {
+        out.blank();
+    }
     let mut title = "";
     let mut rows = Vec::new();
     for other in &section.others {
@@ -172,7 +179,11 @@ fn others(section: &Section, out: &mut Lines) {
             out.line(1, group);
             title = group;
         }
-        let host = other.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+        // Said where it is not the winner's, and not said by the reason.
+        let told = matches!(other.verdict, Verdict::Failed(Predicate::Host { .. }))
+            || winner == Some(&other.host);
+        let host = other.host.as_ref().filter(|_| !told);
+        let host = host.map(|host| format!(" on {host}")).unwrap_or_default();
         rows.push([
             format!("  {}", rule_of(other)),
             format!("{}{host}", other.conditions),

@@ -1,0 +1,78 @@
+//! Dates and names of certificates.
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use crate::support::{found, world};
+
+const DAY: i64 = 86_400;
+
+/// 2030-01-01.
+const END: i64 = 1_893_456_000;
+
+fn yaml(hostname: &str, names: &[&str]) -> String {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2030, 1, 1);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let indent = |pem: &str| pem.replace('\n', "\n    ");
+    format!(
+        "
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {{ name: portcullis }}
+spec: {{ controllerName: portcullis.dev/gateway-controller }}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{ name: web }}
+spec:
+  gatewayClassName: portcullis
+  listeners:
+  - {{ name: https, port: 443, protocol: HTTPS, hostname: '{hostname}', tls: {{ certificateRefs: [{{ name: tls }}] }} }}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{ name: tls }}
+type: kubernetes.io/tls
+stringData:
+  tls.crt: |
+    {}
+  tls.key: |
+    {}
+",
+        indent(&certificate),
+        indent(&key.serialize_pem())
+    )
+}
+
+const CODES: [&str; 3] = ["PC0814", "PC0815", "PC0816"];
+
+#[test]
+fn an_expired_or_expiring_certificate_is_reported_at_its_secret() {
+    let world = world(&yaml("shop.test", &["shop.test"]));
+    assert_eq!(found(&world.lint_at(END - 60 * DAY), &CODES), [""; 0]);
+    assert_eq!(found(&world.lint_at(END - 5 * DAY), &CODES), ["PC0815 "]);
+    let findings = world.lint_at(END + DAY);
+    assert_eq!(found(&findings, &CODES), ["PC0814 "]);
+    let finding = findings.iter().find(|one| one.code.id() == "PC0814").unwrap();
+    assert_eq!(finding.origin.to_string(), "Secret default/tls");
+    assert!(finding.message.contains("1 day ago"), "{}", finding.message);
+}
+
+#[test]
+fn without_a_clock_no_date_is_judged() {
+    assert_eq!(found(&world(&yaml("shop.test", &["shop.test"])).lint(true), &CODES), [""; 0]);
+}
+
+#[test]
+fn a_hostname_that_no_certificate_covers_is_reported() {
+    let names =
+        |hostname: &str, names: &[&str]| found(&world(&yaml(hostname, names)).lint(false), &CODES);
+    assert_eq!(names("shop.test", &["other.test"]), ["PC0816 spec.listeners[0].hostname"]);
+    assert_eq!(names("a.shop.test", &["*.shop.test"]), [""; 0]);
+    assert_eq!(names("b.a.shop.test", &["*.shop.test"]), ["PC0816 spec.listeners[0].hostname"]);
+    assert_eq!(names("*.shop.test", &["*.shop.test"]), [""; 0]);
+    assert_eq!(names("*.shop.test", &["a.shop.test"]), ["PC0816 spec.listeners[0].hostname"]);
+}
