@@ -271,6 +271,7 @@ impl ProxyHandle {
             merged.merge(snapshot);
         }
         let failed = self.ending.lock().as_ref().map_or(0, |ending| ending.writer.failed());
+        merged.limits = self.limits.named();
         merged.totals.push(Total {
             name: "portcullis_access_log_write_errors_total",
             kind: "counter",

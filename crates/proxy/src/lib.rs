@@ -8,7 +8,7 @@
 //! [`ir::find()`], forward a byte that was not parsed, wait for a lock on the way of a request, or
 //! keep anything without a bound from [`Limits`].
 //!
-//! Where to start reading: [`handle`] (what the binary calls), [`worker`] (what a thread owns),
+//! Where to start reading: [`handle`] (what the binary calls), `worker` (what a thread owns),
 //! `http::connection` (the life of a connection), `http::attempt` (the life of a request),
 //! `http::exchange` (how its bytes move).
 

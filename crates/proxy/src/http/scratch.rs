@@ -1,6 +1,6 @@
 //! What a busy connection needs and an idle one gives back.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use http1::{BodyDecoder, RequestHead, ResponseHead};
 use ir::Overlay;
@@ -45,15 +45,23 @@ pub(crate) struct Names {
 pub(crate) struct ScratchPool {
     #[expect(clippy::vec_box, reason = "moves between here and its users many times")]
     free: RefCell<Vec<Box<Scratch>>>,
+    taken: Cell<usize>,
 }
 
 impl ScratchPool {
     pub(crate) fn take(&self) -> Box<Scratch> {
+        self.taken.set(self.taken.get().saturating_add(1));
         self.free.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Whether so few are in use that a connection may hold on to its own between requests.
+    pub(crate) fn has_room(&self, limits: &Limits) -> bool {
+        self.taken.get() <= limits.scratch_kept
     }
 
     /// Takes a scratch back; what grew beyond the usual is freed.
     pub(crate) fn give(&self, mut scratch: Box<Scratch>, limits: &Limits) {
+        self.taken.set(self.taken.get().saturating_sub(1));
         let mut free = self.free.borrow_mut();
         if free.len() >= limits.scratch_kept {
             return;

@@ -333,6 +333,7 @@ impl Counters {
             totals: self.totals.read(),
             reasons: reasons.map(|(reason, cell)| (*reason, cell.get())).collect(),
             series: Vec::new(),
+            limits: Vec::new(),
         }
     }
 }
@@ -345,6 +346,8 @@ pub struct MetricsSnapshot {
     pub reasons: Vec<(Reason, u64)>,
     /// Sorted by labels.
     pub series: Vec<Series>,
+    /// The bounds that are in force, by name.
+    pub limits: Vec<(&'static str, u64)>,
 }
 
 impl MetricsSnapshot {

@@ -27,6 +27,11 @@ pub fn render_prometheus(snapshot: &MetricsSnapshot) -> String {
             }
         }
     }
+    let name = "portcullis_limit";
+    head(&mut out, name, "gauge", "Bounds in force: bytes, counts, or milliseconds (_ms).");
+    for (limit, value) in &snapshot.limits {
+        line(&mut out, name, &format!("limit=\"{limit}\""), &value.to_string());
+    }
     durations(&mut out, &snapshot.series);
     let name = "portcullis_http_request_bytes_total";
     head(&mut out, name, "counter", "Request bytes by rule and backend, heads included.");
