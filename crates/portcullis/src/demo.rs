@@ -1,28 +1,135 @@
-//! The tiny backends of `serve --demo`: each answers JSON that shows what reached it.
+//! `--demo`: what the caller of `source::demo` has to supply, which is certificates and tiny
+//! backends; each backend answers JSON that shows what reached it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use api::{EndpointSlice, ObjectName};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use ir::{Action, FieldName, FieldValue, Filter, HeaderModifier, IrSet};
 use serde_json::{Map, Value, json};
+use source::demo::{DemoBackend, DemoCertificate, DemoKeyPair, DemoPlan, plan};
 use tokio::net::TcpListener;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::derive_accept_key, protocol::Role},
 };
+use translate::{Settings, Snapshot};
 
 use crate::observe::server::{self, Answer};
+
+/// Tells the demo backends which route and rule a request took.
+const ROUTE_FIELD: &str = "x-portcullis-route";
 
 /// Longest wait that a `delay` in the query may ask for.
 const DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// The stand-ins of a running server: backends and certificates are made once and kept.
+#[derive(Default)]
+pub(crate) struct Demo {
+    addresses: BTreeMap<DemoBackend, SocketAddr>,
+    certificates: BTreeMap<ObjectName, (DemoCertificate, DemoKeyPair)>,
+    lines: Vec<String>,
+}
+
+impl Demo {
+    /// Adds what is missing to the snapshot, and the endpoints of the demo backends to `slices`.
+    /// Must run inside a `LocalSet`.
+    pub(crate) async fn stand_in(
+        &mut self,
+        snapshot: &mut Snapshot,
+        slices: &mut Vec<Arc<EndpointSlice>>,
+        settings: &Settings,
+    ) -> Result<()> {
+        let plan = plan(snapshot, slices, &settings.controller_name);
+        for backend in &plan.backends {
+            if !self.addresses.contains_key(backend) {
+                let address = start(format!("{}:{}", backend.service, backend.port)).await?;
+                self.addresses.insert(backend.clone(), address);
+            }
+        }
+        self.make_certificates(&plan)?;
+        plan.apply(snapshot, slices, &self.addresses, &self.key_pairs());
+        self.lines = plan
+            .stand_ins
+            .iter()
+            .map(|one| format!("{}: {} ({})", one.object, one.what, one.why))
+            .collect();
+        if !plan.backends.is_empty() {
+            self.lines.push(format!("requests to demo backends carry {ROUTE_FIELD}"));
+        }
+        Ok(())
+    }
+
+    /// One line for each stand-in.
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    fn make_certificates(&mut self, plan: &DemoPlan) -> Result<()> {
+        for wanted in &plan.certificates {
+            let made = self.certificates.get(&wanted.secret).is_some_and(|(one, _)| one == wanted);
+            if !made {
+                let pair = self_signed(wanted)?;
+                self.certificates.insert(wanted.secret.clone(), (wanted.clone(), pair));
+            }
+        }
+        Ok(())
+    }
+
+    fn key_pairs(&self) -> BTreeMap<ObjectName, DemoKeyPair> {
+        let pairs = self.certificates.iter();
+        pairs.map(|(name, (_, pair))| (name.clone(), pair.clone())).collect()
+    }
+}
+
+/// What `serve --demo` would stand in, for commands that only look: backends that nobody starts.
+pub(crate) fn stand_in_offline(
+    snapshot: &mut Snapshot,
+    slices: &mut Vec<Arc<EndpointSlice>>,
+    settings: &Settings,
+) -> Result<()> {
+    let plan = plan(snapshot, slices, &settings.controller_name);
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+    let mut demo = Demo::default();
+    demo.addresses.extend(plan.backends.iter().map(|backend| (backend.clone(), nowhere)));
+    demo.make_certificates(&plan)?;
+    plan.apply(snapshot, slices, &demo.addresses, &demo.key_pairs());
+    Ok(())
+}
+
+fn self_signed(wanted: &DemoCertificate) -> Result<DemoKeyPair> {
+    let names: Vec<String> = wanted.hostnames.iter().map(ToString::to_string).collect();
+    let made = rcgen::generate_simple_self_signed(names)
+        .with_context(|| format!("no certificate for Secret {} can be made", wanted.secret))?;
+    Ok(DemoKeyPair { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() })
+}
+
+/// Lets every rule tell its backends which route and rule it is, so that an echo can show it.
+pub(crate) fn name_routes(ir: &mut IrSet) {
+    for route in ir.http_routes.values_mut() {
+        let name = route.object.to_string();
+        for rule in &mut Arc::make_mut(route).rules {
+            let rule_name = rule.name.as_deref().map_or(rule.index.to_string(), str::to_owned);
+            let value = FieldValue::new(&format!("{name} rule {rule_name}"));
+            if let (Action::Forward(_), Some(field), Some(value)) =
+                (&rule.action, FieldName::new(ROUTE_FIELD), value)
+            {
+                let set = vec![(field, value)];
+                let modifier = HeaderModifier { set, ..HeaderModifier::default() };
+                Arc::make_mut(rule).filters.push(Filter::RequestHeaders(modifier));
+            }
+        }
+    }
+}
+
 /// Starts one backend on a free loopback port; `name` is `NAMESPACE/NAME:PORT`.
 /// Must run inside a `LocalSet`.
-pub(crate) async fn start(name: String) -> Result<SocketAddr> {
+async fn start(name: String) -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .context("no free port on 127.0.0.1 for a demo backend")?;
@@ -85,8 +192,10 @@ fn websocket(request: &mut Request<Incoming>) -> Option<Answer> {
 fn echo(name: &str, head: &Parts, body: &Bytes) -> Value {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let host = head.headers.get(header::HOST).map(|value| lossy(value.as_bytes()));
+    let route = head.headers.get(ROUTE_FIELD).map(|value| lossy(value.as_bytes()));
     json!({
         "backend": name,
+        "route": route,
         "method": head.method.as_str(),
         "path": path,
         "host": host,
@@ -98,7 +207,7 @@ fn echo(name: &str, head: &Parts, body: &Bytes) -> Value {
 /// Name to value; a list of values where a name occurs more than once.
 fn headers(headers: &HeaderMap) -> Value {
     let mut object = Map::new();
-    for name in headers.keys() {
+    for name in headers.keys().filter(|name| *name != ROUTE_FIELD) {
         let mut values: Vec<Value> =
             headers.get_all(name).iter().map(|value| lossy(value.as_bytes()).into()).collect();
         let value = if values.len() == 1 { values.remove(0) } else { Value::Array(values) };
@@ -110,32 +219,3 @@ fn headers(headers: &HeaderMap) -> Value {
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
-
-/// PLACEHOLDER
-#[derive(Default)]
-pub(crate) struct Demo {
-    lines: Vec<String>,
-    slices: Vec<Arc<api::EndpointSlice>>,
-}
-impl Demo {
-    pub(crate) async fn stand_in(
-        &mut self,
-        _snapshot: &mut translate::Snapshot,
-        _settings: &translate::Settings,
-    ) -> Result<()> {
-        Ok(())
-    }
-    pub(crate) fn endpoint_slices(&self) -> &[Arc<api::EndpointSlice>] {
-        &self.slices
-    }
-    pub(crate) fn lines(&self) -> &[String] {
-        &self.lines
-    }
-}
-pub(crate) fn stand_in_offline(
-    _snapshot: &mut translate::Snapshot,
-    _settings: &translate::Settings,
-) -> Result<()> {
-    Ok(())
-}
-pub(crate) fn name_routes(_ir: &mut ir::IrSet) {}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
+use api::EndpointSlice;
 use source::{Reader, SourceIssue, Store};
 use translate::{Facts, PortFact, Settings, Severity, Snapshot, Statuses, Translation};
 
@@ -35,6 +36,7 @@ pub(crate) struct Loaded {
     pub(crate) store: Store,
     pub(crate) issues: Vec<SourceIssue>,
     pub(crate) snapshot: Snapshot,
+    pub(crate) slices: Vec<Arc<EndpointSlice>>,
     pub(crate) translation: Translation,
     /// Names of the files that only supply.
     pub(crate) supplied: BTreeSet<Arc<str>>,
@@ -56,11 +58,12 @@ pub(crate) fn load(inputs: &Inputs<'_>, settings: &Settings) -> Result<Loaded> {
     let mut store = Store::new(source::Settings { backends: Vec::new(), open: inputs.open });
     let load = store.load(contents);
     let mut snapshot = store.snapshot();
+    let mut slices = store.endpoint_slices().to_vec();
     if inputs.demo {
-        crate::demo::stand_in_offline(&mut snapshot, settings)?;
+        crate::demo::stand_in_offline(&mut snapshot, &mut slices, settings)?;
     }
     let translation = translate::translate(&snapshot, settings);
-    Ok(Loaded { store, issues: load.issues, snapshot, translation, supplied })
+    Ok(Loaded { store, issues: load.issues, snapshot, slices, translation, supplied })
 }
 
 impl Loaded {
@@ -74,7 +77,7 @@ impl Loaded {
         translate::endpoints::endpoint_map(
             &self.translation.ir,
             &self.snapshot.services,
-            self.store.endpoint_slices(),
+            &self.slices,
             settings.backend_addresses,
         )
     }

@@ -98,23 +98,18 @@ impl Engine {
     /// The translation of the present snapshot, and its endpoints.
     async fn translate(&mut self) -> Result<(Translation, EndpointMap)> {
         let mut snapshot = self.store.snapshot();
+        let mut slices = self.store.endpoint_slices().to_vec();
         if let Some(demo) = &mut self.demo {
-            demo.stand_in(&mut snapshot, &self.settings).await?;
+            demo.stand_in(&mut snapshot, &mut slices, &self.settings).await?;
         }
         let mut translation = self.translator.update(&snapshot, &self.settings);
         if self.demo.is_some() {
             crate::demo::name_routes(&mut translation.ir);
         }
-        let mut slices = self.store.endpoint_slices().to_vec();
-        if let Some(demo) = &self.demo {
-            slices.extend(demo.endpoint_slices().iter().cloned());
-        }
-        let endpoints = translate::endpoints::endpoint_map(
-            &translation.ir,
-            &snapshot.services,
-            &slices,
-            self.settings.backend_addresses,
-        );
+        let allowed = self.settings.backend_addresses;
+        let services = &snapshot.services;
+        let endpoints =
+            translate::endpoints::endpoint_map(&translation.ir, services, &slices, allowed);
         Ok((translation, endpoints))
     }
 
