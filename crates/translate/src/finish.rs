@@ -148,8 +148,9 @@ impl ListenerFrame {
 #[derive(Default)]
 struct Tally {
     failed: Vec<String>,
+    /// Ports that failed on some of their addresses.
+    partly: Vec<String>,
     pending: usize,
-    bound: usize,
 }
 
 fn run_listeners(listeners: &[ListenerFrame], facts: &Facts, found: &mut Vec<Diagnostic>) -> Tally {
@@ -164,13 +165,14 @@ fn run_listeners(listeners: &[ListenerFrame], facts: &Facts, found: &mut Vec<Dia
                 PortFact::Pending | PortFact::Bound => None,
             })
             .collect();
-        let bound = listener.ports.iter().any(|port| *state(port) == PortFact::Bound);
+        let waiting = listener.ports.iter().any(|port| *state(port) == PortFact::Pending);
         if failures.len() == listener.ports.len() {
             tally.failed.push(listener.name.to_string());
             found.push(listener.find(Code::PortUnavailable, failures.join("; ")));
-        } else if bound && facts.acknowledged {
-            tally.bound = tally.bound.saturating_add(1);
-        } else {
+            continue;
+        }
+        tally.partly.extend(failures);
+        if waiting || !facts.acknowledged {
             tally.pending = tally.pending.saturating_add(1);
             let message = "the data plane has not confirmed the listener yet".to_owned();
             found.push(listener.find(Code::ProgrammingPending, message));
@@ -190,6 +192,9 @@ fn judge_gateway(frame: &GatewayFrame, tally: &Tally, own: &Tally) -> Vec<Diagno
     } else if !own.failed.is_empty() {
         let names = own.failed.join(", ");
         find(Code::SomeListenersInvalid, format!("the port of listener {names} cannot be bound"));
+    }
+    if !tally.partly.is_empty() {
+        find(Code::AddressNotUsable, tally.partly.join("; "));
     }
     if tally.pending > 0 {
         find(Code::GatewayPending, "the data plane has not confirmed the Gateway yet".to_owned());
@@ -246,11 +251,12 @@ pub(crate) fn run(
 ) {
     let mut own_found = Vec::new();
     let own = run_listeners(&frame.listeners, facts, &mut own_found);
-    let mut tally = Tally { failed: own.failed.clone(), pending: own.pending, bound: own.bound };
+    let mut tally = Tally { pending: own.pending, partly: own.partly.clone(), ..Tally::default() };
     for set in &frame.sets {
         let mut found = Vec::new();
         let set_tally = run_listeners(&set.listeners, facts, &mut found);
         tally.pending = tally.pending.saturating_add(set_tally.pending);
+        tally.partly.extend(set_tally.partly.iter().cloned());
         found.extend(judge_set(set, &set_tally));
         let concerning: Vec<&Diagnostic> = set.findings.iter().chain(&found).collect();
         let body = StatusBody::ListenerSet {
@@ -279,12 +285,22 @@ fn addresses(frame: &GatewayFrame, facts: &Facts) -> Vec<IpAddr> {
     let mut shown = Vec::new();
     for address in frame.addresses.iter().filter(|_| !refused) {
         match address {
+            BindAddress::Ip(_) if is_lost(frame, facts, *address) => {}
             BindAddress::Ip(ip) => shown.push(*ip),
             BindAddress::Any => shown.extend(&facts.machine_addresses),
         }
     }
     shown.dedup();
     shown
+}
+
+/// Whether no port could be bound on an address.
+fn is_lost(frame: &GatewayFrame, facts: &Facts, address: BindAddress) -> bool {
+    let listeners = frame.listeners.iter().chain(frame.sets.iter().flat_map(|set| &set.listeners));
+    let mut ports =
+        listeners.flat_map(|l| &l.ports).filter(|port| port.address == address).peekable();
+    let failed = |port: &PortKey| matches!(facts.ports.get(port), Some(PortFact::Failed(_)));
+    ports.peek().is_some() && ports.all(failed)
 }
 
 /// All statuses with what running tells: `Programmed=True` exactly for what is bound in an

@@ -13,7 +13,7 @@ use crate::finish::{Facts, GatewayFrame, run};
 use crate::gateways::build::{build, keep_used};
 use crate::gateways::class::Classes;
 use crate::gateways::{self, Gateways};
-use crate::kinds::whole;
+use crate::kinds::{object_ref, whole};
 use crate::policy::backend_tls;
 use crate::refs;
 use crate::routes::inputs::{ListenerView, Parents, RouteInputs, gateways_by_listener, gather};
@@ -104,7 +104,8 @@ impl Translator {
     }
 }
 
-/// Lowers the routes of one kind, as far as their inputs changed.
+/// Lowers the routes of one kind, as far as their inputs changed. Old and new routes are walked
+/// side by side, since both are in the order of their names.
 fn refresh<R: Lower>(
     world: &World<'_>,
     parents: &Parents<'_>,
@@ -112,23 +113,28 @@ fn refresh<R: Lower>(
     cache: &mut Cache<R>,
     count: &mut usize,
 ) -> Vec<Arc<Lowered>> {
-    let mut old = std::mem::take(cache);
-    let mut all = Vec::with_capacity(routes.len());
+    let mut old = std::mem::take(cache).into_iter().peekable();
+    let mut entries = Vec::with_capacity(routes.len());
     for (name, route) in routes {
-        let inputs = gather(world, parents, name, &**route);
-        let kept = old.remove(name).filter(|entry| {
+        while old.next_if(|(other, _)| other < name).is_some() {}
+        let before = old.next_if(|(other, _)| other == name).map(|(_, entry)| entry);
+        let object = before.as_ref().map(|entry| Arc::clone(entry.lowered.object()));
+        let object = object.unwrap_or_else(|| object_ref::<R>(name));
+        let inputs = gather(world, parents, &object, &**route);
+        let kept = before.filter(|entry| {
             entry.inputs == inputs && (Arc::ptr_eq(&entry.route, route) || entry.route == *route)
         });
         let lowered = match kept {
             Some(entry) => entry.lowered,
             None => {
                 *count = count.saturating_add(1);
-                Arc::new(lower(name, &**route, &inputs, world.settings.capabilities))
+                Arc::new(lower(object, &**route, &inputs, world.settings.capabilities))
             }
         };
-        all.push(Arc::clone(&lowered));
-        cache.insert(name.clone(), Entry { route: Arc::clone(route), inputs, lowered });
+        entries.push((name.clone(), Entry { route: Arc::clone(route), inputs, lowered }));
     }
+    let all = entries.iter().map(|(_, entry)| Arc::clone(&entry.lowered)).collect();
+    *cache = entries.into_iter().collect();
     all
 }
 
@@ -160,13 +166,8 @@ fn collect(
         run(&frame, &Facts::default(), statuses, &mut Vec::new());
         frames.push(frame);
     }
-    for route in routes {
-        let object = place(route, ir, unattached);
-        diagnostics.extend(route.findings.iter().cloned());
-        if let Some(status) = &route.status {
-            statuses.insert(object, Arc::clone(status));
-        }
-    }
+    diagnostics.extend(routes.iter().flat_map(|route| route.findings.iter().cloned()));
+    place(routes, ir, unattached, statuses);
     only_oldest(ir, diagnostics);
     if !world.snapshot.backend_tls_policies.is_empty() {
         let users = users(gateways, routes);
@@ -177,24 +178,33 @@ fn collect(
     translation
 }
 
+/// Routes come in the order of their references, so that each map is built in one go.
 fn place(
-    route: &Lowered,
+    routes: &[Arc<Lowered>],
     ir: &mut IrSet,
     unattached: &mut BTreeMap<Arc<ObjectRef>, Arc<ir::HttpRoute>>,
-) -> Arc<ObjectRef> {
-    match &route.entity {
-        Entity::Http(entity) => {
-            let map = if entity.attachments.is_empty() { unattached } else { &mut ir.http_routes };
-            map.insert(Arc::clone(&entity.object), Arc::clone(entity));
-            Arc::clone(&entity.object)
-        }
-        Entity::L4(entity) => {
-            if !entity.attachments.is_empty() {
-                ir.l4_routes.insert(Arc::clone(&entity.object), Arc::clone(entity));
+    statuses: &mut Statuses,
+) {
+    let (mut attached, mut idle, mut l4) = (Vec::new(), Vec::new(), Vec::new());
+    for route in routes {
+        let object = Arc::clone(route.object());
+        match &route.entity {
+            Entity::Http(entity) if entity.attachments.is_empty() => {
+                idle.push((object, Arc::clone(entity)));
             }
-            Arc::clone(&entity.object)
+            Entity::Http(entity) => attached.push((object, Arc::clone(entity))),
+            Entity::L4(entity) if entity.attachments.is_empty() => {}
+            Entity::L4(entity) => l4.push((object, Arc::clone(entity))),
         }
     }
+    ir.http_routes = attached.into_iter().collect();
+    ir.l4_routes = l4.into_iter().collect();
+    *unattached = idle.into_iter().collect();
+    let own = routes.iter().filter_map(|route| {
+        let status = route.status.as_ref()?;
+        Some((Arc::clone(route.object()), Arc::clone(status)))
+    });
+    statuses.append(&mut own.collect());
 }
 
 /// A TCP or UDP listener cannot tell routes apart: only the oldest keeps its attachment.

@@ -3,7 +3,7 @@
 //! The first line of a file is the sentence under test. Lines `# key: value` after it set:
 //! `with` (fixtures of tests/fixtures to read too), `addresses`, `port-offset`, `class`,
 //! `capabilities: all`, `open: yes`, `show` (any of class, ir, status; findings always show),
-//! `facts: bound` or `facts: failed PORT...`.
+//! `facts: bound`, `facts: pending` or `facts: failed PORT...` (or ADDRESS...).
 
 #![allow(
     clippy::unwrap_used,
@@ -49,13 +49,18 @@ fn read(input: &str) -> (Snapshot, Vec<(&str, &str)>) {
 fn facts(translation: &Translation, wanted: &str) -> Facts {
     let failing: Vec<u16> =
         wanted.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let absent: Vec<std::net::IpAddr> =
+        wanted.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let mut facts = Facts { acknowledged: true, ..Facts::default() };
     facts.machine_addresses.push("192.0.2.7".parse().unwrap());
     for listener in translation.ir.listeners.values() {
         for address in &listener.addresses {
             let transport = ir::PortKind::of(&listener.protocol).transport();
             let key = PortKey { address: *address, port: listener.bind_port, transport };
-            let fact = if failing.contains(&listener.bind_port) {
+            let gone = matches!(address, ir::BindAddress::Ip(ip) if absent.contains(ip));
+            let fact = if wanted == "pending" {
+                PortFact::Pending
+            } else if gone || failing.contains(&listener.bind_port) {
                 PortFact::Failed("address already in use".to_owned())
             } else {
                 PortFact::Bound

@@ -13,7 +13,7 @@ use ir::{HostPattern, ListenerId, ObjectRef};
 use crate::gateways::listener::{ListenerWork, NamespaceRule, admits};
 use crate::gateways::{GatewayWork, Gateways};
 use crate::hint::nearest;
-use crate::kinds::{GATEWAY, LISTENER_SET, RouteType, object_ref};
+use crate::kinds::{GATEWAY, LISTENER_SET, RouteType};
 use crate::refs::{Resolution, resolve_backend};
 use crate::routes::Lower;
 use crate::snapshot::Issues;
@@ -189,21 +189,20 @@ impl<'g> Parents<'g> {
 pub(crate) fn gather<R: Lower>(
     world: &World<'_>,
     parents: &Parents<'_>,
-    name: &ObjectName,
+    object: &ObjectRef,
     route: &R,
 ) -> RouteInputs {
-    let object = object_ref::<R>(name);
     let references = route.parent_refs().iter();
     let parents =
-        references.map(|reference| parents.input(world, reference, &name.namespace)).collect();
+        references.map(|reference| parents.input(world, reference, &object.namespace)).collect();
     let mut backends: Vec<(BackendObjectReference, Resolution)> = Vec::new();
     route.visit_backends(&mut |reference| {
         if !backends.iter().any(|(own, _)| own == reference) {
-            let resolution = resolve_backend(world, &object, reference, R::TYPE);
+            let resolution = resolve_backend(world, object, reference, R::TYPE);
             backends.push((reference.clone(), resolution));
         }
     });
-    let issues: Vec<_> = world.issues(&object).cloned().collect();
+    let issues: Vec<_> = world.issues(object).cloned().collect();
     RouteInputs { parents, backends, issues: issues.into() }
 }
 

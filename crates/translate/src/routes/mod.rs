@@ -23,7 +23,7 @@ use ir::{
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target};
-use crate::kinds::{RouteType, at, created, object_ref};
+use crate::kinds::{RouteType, at, created};
 use crate::settings::Capabilities;
 use crate::status::{ParentStatus, Status, StatusBody, parent_conditions};
 
@@ -47,6 +47,15 @@ pub(crate) struct Lowered {
 pub(crate) enum Entity {
     Http(Arc<HttpRoute>),
     L4(Arc<L4Route>),
+}
+
+impl Lowered {
+    pub(crate) fn object(&self) -> &Arc<ObjectRef> {
+        match &self.entity {
+            Entity::Http(entity) => &entity.object,
+            Entity::L4(entity) => &entity.object,
+        }
+    }
 }
 
 /// What the rules of a route become.
@@ -111,12 +120,11 @@ impl Pass<'_> {
 
 /// Lowers a route. Everything it may depend on is among the arguments.
 pub(crate) fn lower<R: Lower>(
-    name: &ObjectName,
+    object: Arc<ObjectRef>,
     route: &R,
     inputs: &RouteInputs,
     capabilities: Capabilities,
 ) -> Lowered {
-    let object = object_ref::<R>(name);
     let mut pass = Pass {
         object: Arc::clone(&object),
         route: R::TYPE,
