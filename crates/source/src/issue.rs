@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use translate::{Code, ObjectRef, Severity};
 
-use crate::yaml;
+use crate::yaml::LineIndex;
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,12 @@ impl Place {
 
     /// A byte range of a file whose text is `text`.
     pub fn new(file: &Arc<str>, text: &str, span: Range<usize>) -> Self {
-        let (line, column) = yaml::line_column(text, span.start);
+        Self::with_index(file, text, &LineIndex::new(text), span)
+    }
+
+    /// As [`Place::new`], for many places in one text.
+    pub fn with_index(file: &Arc<str>, text: &str, lines: &LineIndex, span: Range<usize>) -> Self {
+        let (line, column) = lines.line_column(text, span.start);
         Self { file: Arc::clone(file), line, column, start: span.start, end: span.end }
     }
 

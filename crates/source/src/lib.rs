@@ -9,6 +9,7 @@
 //! Start reading at [`Store::load`], then [`Reader`] (what it is given) and [`yaml::read`].
 
 pub mod backend;
+pub mod demo;
 pub mod files;
 pub mod issue;
 pub mod limits;

@@ -1,12 +1,12 @@
 //! From the texts of this moment to objects: who is present, what changed, what to say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::sync::Arc;
 
 use api::Object;
 use translate::{Code, ObjectRef, Severity};
 
-use super::{Admitted, Entry, File, Origin, Store, admit::Finding};
+use super::{Admitted, Entry as ObjectEntry, File, Origin, Store, admit::Finding};
 use crate::{
     files,
     issue::{Place, SourceIssue},
@@ -37,10 +37,13 @@ impl Round {
                 for (item_index, (_, item)) in chunk.items.iter().enumerate() {
                     let Some(identity) = &item.identity else { continue };
                     let origin = Origin { file: file_index, chunk: chunk_index, item: item_index };
-                    if round.present.contains_key(identity) {
-                        round.again.insert((file_index, chunk_index, item_index));
-                    } else {
-                        round.present.insert(identity.clone(), origin);
+                    match round.present.entry(identity.clone()) {
+                        Entry::Vacant(place) => {
+                            place.insert(origin);
+                        }
+                        Entry::Occupied(_) => {
+                            round.again.insert((file_index, chunk_index, item_index));
+                        }
                     }
                 }
             }
@@ -82,7 +85,7 @@ impl Store {
         }
     }
 
-    fn forget_references(&mut self, from: &ObjectRef, entry: &Entry) {
+    fn forget_references(&mut self, from: &ObjectRef, entry: &ObjectEntry) {
         for one in &entry.references {
             if let Some(referrers) = self.referrers.get_mut(&one.target) {
                 referrers.remove(from);
@@ -104,15 +107,15 @@ impl Store {
             }
             return false;
         };
-        if let Some(entry) = self.entries.get(reference)
-            && entry.text_state == admitted.object
+        let object = admitted.object.clone();
+        if let Some(entry) = self.entries.get_mut(reference)
+            && entry.text_state == object
         {
-            if let Some(entry) = self.entries.get_mut(reference) {
-                entry.origin = Some(origin);
-                entry.file = file;
-            }
+            entry.origin = Some(origin);
+            entry.file = file;
             return false;
         }
+        let Some(admitted) = self.admitted(origin) else { return false };
         let issues = Arc::clone(&admitted.issues);
         let entry = next_entry(self.entries.get(reference), admitted, file, origin);
         self.written.insert(&entry.object, &issues);
@@ -132,11 +135,7 @@ impl Store {
         for (file_index, file) in self.files.iter().enumerate() {
             for (chunk_index, (range, chunk)) in file.chunks.iter().enumerate() {
                 let mut found: Vec<SourceIssue> = Vec::new();
-                let place = |span: &std::ops::Range<usize>| {
-                    let start = span.start.saturating_add(range.start);
-                    let end = span.end.saturating_add(range.start);
-                    Place::new(&file.name, &file.text, start..end)
-                };
+                let place = |span: &std::ops::Range<usize>| file.place(range, span);
                 for problem in &chunk.problems {
                     found.push(problem_issue(problem, place(&problem.span)));
                 }
@@ -182,7 +181,12 @@ impl Store {
 }
 
 /// The state of an object after a text that is valid and new.
-fn next_entry(old: Option<&Entry>, new: &Admitted, file: Arc<str>, origin: Origin) -> Entry {
+fn next_entry(
+    old: Option<&ObjectEntry>,
+    new: &Admitted,
+    file: Arc<str>,
+    origin: Origin,
+) -> ObjectEntry {
     let object = match old {
         Some(old) if !new.generation_given => {
             let before = old.object.meta().generation();
@@ -199,7 +203,7 @@ fn next_entry(old: Option<&Entry>, new: &Admitted, file: Arc<str>, origin: Origi
         }
         Some(_) | None => new.object.clone(),
     };
-    Entry {
+    ObjectEntry {
         text_state: new.object.clone(),
         object,
         references: new.references.clone(),

@@ -10,7 +10,7 @@ mod synthetic;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use api::{EndpointSlice, Endpoints, Object};
@@ -23,7 +23,12 @@ use self::{
     locate::LastChunk,
     synthetic::Synthetic,
 };
-use crate::{backend::BackendOverride, files::Contents, issue::SourceIssue, yaml};
+use crate::{
+    backend::BackendOverride,
+    files::Contents,
+    issue::{Place, SourceIssue},
+    yaml::{self, LineIndex},
+};
 
 /// How a store reads its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +72,17 @@ struct File {
     text: Arc<str>,
     named: bool,
     chunks: Vec<(Range<usize>, Arc<Chunk>)>,
+    /// Made when a place is asked for.
+    lines: OnceLock<LineIndex>,
+}
+
+impl File {
+    fn place(&self, chunk: &Range<usize>, span: &Range<usize>) -> Place {
+        let lines = self.lines.get_or_init(|| LineIndex::new(&self.text));
+        let start = span.start.saturating_add(chunk.start);
+        let end = span.end.saturating_add(chunk.start);
+        Place::with_index(&self.name, &self.text, lines, start..end)
+    }
 }
 
 /// An object, as it is served.
@@ -107,8 +123,8 @@ impl Store {
 
     /// Takes what the files hold now. Texts that did not change are not read again.
     pub fn load(&mut self, contents: Contents) -> Load {
-        let mut issues = contents.issues.clone();
-        self.take_files(contents);
+        self.take_files(&contents);
+        let mut issues = contents.issues;
         let round = assemble::Round::new(&self.files);
         let changed = self.apply(&round);
         issues.extend(self.issues(&round));
@@ -116,26 +132,39 @@ impl Store {
         Load { changed: changed || rebuilt, issues }
     }
 
-    fn take_files(&mut self, contents: Contents) {
+    fn take_files(&mut self, contents: &Contents) {
         let previous = std::mem::take(&mut self.files);
+        let mut by_name: BTreeMap<&str, &File> =
+            previous.iter().map(|file| (&*file.name, file)).collect();
+        let same: Vec<Option<&File>> = contents
+            .files
+            .iter()
+            .map(|new| by_name.get(&*new.path).copied().filter(|old| old.text == new.text))
+            .collect();
+        // The documents of files that changed, by their bytes.
+        let unchanged: BTreeSet<&str> = same.iter().flatten().map(|file| &*file.name).collect();
         let known: HashMap<&str, &Arc<Chunk>> = previous
             .iter()
+            .filter(|file| !unchanged.contains(&*file.name))
             .flat_map(|file| {
                 let text = |range: &Range<usize>| file.text.get(range.clone());
                 file.chunks.iter().filter_map(move |(range, chunk)| Some((text(range)?, chunk)))
             })
             .collect();
-        let mut by_name: BTreeMap<&str, &File> =
-            previous.iter().map(|file| (&*file.name, file)).collect();
         let mut files = Vec::with_capacity(contents.files.len());
-        for content in contents.files {
-            let same = by_name.remove(&*content.path).filter(|file| file.text == content.text);
+        for (content, same) in contents.files.iter().zip(same) {
+            by_name.remove(&*content.path);
             let chunks = match same {
                 Some(file) => file.chunks.clone(),
                 None => read_chunks(&content.text, &known),
             };
-            let (name, text, named) = (content.path, content.text, content.named);
-            files.push(File { name, text, named, chunks });
+            files.push(File {
+                name: Arc::clone(&content.path),
+                text: Arc::clone(&content.text),
+                named: content.named,
+                chunks,
+                lines: OnceLock::new(),
+            });
         }
         // What cannot be read now is as it was.
         for file in &previous {

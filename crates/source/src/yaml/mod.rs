@@ -13,7 +13,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, StrInput};
 use serde_json::Value;
 
-pub use self::span::{FieldSpan, SpanTree, line_column};
+pub use self::span::{FieldSpan, LineIndex, SpanTree, line_column};
 pub(crate) use self::split::split;
 use crate::limits;
 
@@ -88,9 +88,10 @@ pub struct Reading {
 /// Reads a whole file. Empty documents are left out.
 pub fn read(text: &str) -> Reading {
     let mut reading = Reading::default();
+    let lines = LineIndex::new(text);
     for range in split(text) {
         let one = read_chunk(text.get(range.clone()).unwrap_or(""), range.start == 0);
-        let line = line_column(text, range.start).0.saturating_sub(1);
+        let line = lines.line_column(text, range.start).0.saturating_sub(1);
         reading.documents.extend(one.documents.into_iter().map(|mut document| {
             document.spans.shift(range.start);
             document.start_line = document.start_line.saturating_add(line);

@@ -195,13 +195,36 @@ fn step<'t, 'p>(node: &'t SpanNode, path: &'p str) -> Option<(&'t SpanNode, &'p 
 }
 
 /// Line and column (both from 1; the column counts characters) of a byte offset.
+///
+/// It reads the text from its start: for many offsets in one text use [`LineIndex`].
 pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
-    let mut at = offset.min(text.len());
-    while !text.is_char_boundary(at) {
-        at = at.saturating_sub(1);
+    LineIndex::new(text).line_column(text, offset)
+}
+
+/// Where the lines of a text start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineIndex {
+    /// Byte offsets, the first line's included.
+    starts: Vec<usize>,
+}
+
+impl LineIndex {
+    pub fn new(text: &str) -> Self {
+        let after = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = after.map(|(at, _)| at.saturating_add(1));
+        Self { starts: std::iter::once(0).chain(starts).collect() }
     }
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.bytes().filter(|b| *b == b'\n').count().saturating_add(1);
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count().saturating_add(1);
-    (line, column)
+
+    /// Line and column (both from 1; the column counts characters) of a byte offset of `text`,
+    /// the text that the index was made of.
+    pub fn line_column(&self, text: &str, offset: usize) -> (usize, usize) {
+        let mut at = offset.min(text.len());
+        while !text.is_char_boundary(at) {
+            at = at.saturating_sub(1);
+        }
+        let line = self.starts.partition_point(|start| *start <= at);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let column = text.get(start..at).map_or(0, |before| before.chars().count());
+        (line, column.saturating_add(1))
+    }
 }
