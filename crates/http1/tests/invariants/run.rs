@@ -223,10 +223,7 @@ fn run(
                 }
                 Ok(BodyEvent::End { consumed }) => {
                     start += consumed;
-                    message.trailers = decoder
-                        .trailers()
-                        .map(|(n, v)| (String::from_utf8(n.to_vec()).unwrap(), v.to_vec()))
-                        .collect();
+                    message.trailers = trailers(&decoder);
                     outcomes.push(Outcome::Ok(message));
                 }
                 Err(error) => {
@@ -244,6 +241,11 @@ fn run(
         None => {}
     }
     outcomes
+}
+
+fn trailers(decoder: &BodyDecoder) -> Vec<(String, Vec<u8>)> {
+    let text = |name: &[u8]| String::from_utf8(name.to_vec()).expect("a token");
+    decoder.trailers().map(|(name, value)| (text(name), value.to_vec())).collect()
 }
 
 /// All requests of a connection.
