@@ -7,8 +7,9 @@ use std::{
 };
 
 use api::{
-    Endpoint, EndpointAddressType, EndpointPort, EndpointSlice, ObjectMeta, ObjectName,
-    SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, TransportProtocol,
+    Endpoint, EndpointAddressType, EndpointConditions, EndpointPort, EndpointSlice, Endpoints,
+    ObjectMeta, ObjectName, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec,
+    TransportProtocol,
 };
 
 use crate::limits;
@@ -138,6 +139,57 @@ pub(crate) fn override_slices(
     slices.into_iter().map(Arc::new).collect()
 }
 
+/// Legacy Endpoints as the EndpointSlices that a cluster would mirror them to: one for each subset
+/// and address family.
+pub(crate) fn mirrored(endpoints: &Endpoints) -> Vec<Arc<EndpointSlice>> {
+    let service = &endpoints.metadata.name;
+    let mut slices: Vec<EndpointSlice> = Vec::new();
+    for subset in &endpoints.subsets {
+        for family in [EndpointAddressType::Ipv4, EndpointAddressType::Ipv6] {
+            let ready = subset.addresses.iter().map(|address| (address, true));
+            let others = subset.not_ready_addresses.iter().map(|address| (address, false));
+            let of_family = |ip: &str| ip.contains(':') == (family == EndpointAddressType::Ipv6);
+            let found: Vec<Endpoint> = ready
+                .chain(others)
+                .filter(|(address, _)| of_family(&address.ip))
+                .map(|(address, ready)| Endpoint {
+                    addresses: vec![Arc::clone(&address.ip)],
+                    conditions: Some(EndpointConditions {
+                        ready: Some(ready),
+                        ..EndpointConditions::default()
+                    }),
+                    hostname: address.hostname.clone(),
+                    node_name: address.node_name.clone(),
+                    target_ref: address.target_ref.clone(),
+                    ..Endpoint::default()
+                })
+                .collect();
+            if !found.is_empty() {
+                let metadata =
+                    slice_metadata(service, endpoints.metadata.namespace.clone(), slices.len());
+                let ports = subset.ports.clone();
+                slices.push(EndpointSlice {
+                    metadata,
+                    address_type: family,
+                    endpoints: found,
+                    ports,
+                });
+            }
+        }
+    }
+    slices.into_iter().map(Arc::new).collect()
+}
+
+/// The metadata of a slice that is made for a Service, after `before` others.
+fn slice_metadata(service: &Arc<str>, namespace: Option<Arc<str>>, before: usize) -> ObjectMeta {
+    let name = match before {
+        0 => Arc::clone(service),
+        more => format!("{service}-{}", more.saturating_add(1)).into(),
+    };
+    let labels = [(SERVICE_NAME_LABEL.into(), Arc::clone(service))];
+    ObjectMeta { name, namespace, labels: labels.into_iter().collect(), ..ObjectMeta::default() }
+}
+
 /// A Service for an override that names one that does not exist.
 pub(crate) fn stand_in_service(name: &ObjectName, ports: &[u16]) -> Service {
     let metadata = ObjectMeta {
@@ -215,21 +267,7 @@ fn add(
         }
         return;
     }
-    let service_name = &service.metadata.name;
-    let name = match slices.len() {
-        0 => Arc::clone(service_name),
-        more => format!("{service_name}-{}", more.saturating_add(1)).into(),
-    };
-    let labels = [(SERVICE_NAME_LABEL.into(), Arc::clone(service_name))];
-    slices.push(EndpointSlice {
-        metadata: ObjectMeta {
-            name,
-            namespace: service.metadata.namespace.clone(),
-            labels: labels.into_iter().collect(),
-            ..ObjectMeta::default()
-        },
-        address_type: family,
-        endpoints: vec![endpoint],
-        ports,
-    });
+    let metadata =
+        slice_metadata(&service.metadata.name, service.metadata.namespace.clone(), slices.len());
+    slices.push(EndpointSlice { metadata, address_type: family, endpoints: vec![endpoint], ports });
 }

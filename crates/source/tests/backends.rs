@@ -112,10 +112,14 @@ fn endpoint_slices_and_legacy_endpoints_of_the_files_are_taken() {
                 subsets: [{addresses: [{ip: 10.0.0.8}], ports: [{port: 80}]}]\n";
     let (store, report) = load(&[], text);
     assert_eq!(report.issues, []);
-    assert_eq!(slices(&store), ["cart-x :8080 10.0.0.9"]);
-    assert_eq!(store.endpoints().len(), 1);
+    assert_eq!(slices(&store), ["cart-x :8080 10.0.0.9", "old :80 10.0.0.8"]);
+    let both = text.replace(
+        "name: cart-x, labels: {kubernetes.io/service-name: cart}",
+        "name: old-x, labels: {kubernetes.io/service-name: old}",
+    );
+    assert_eq!(slices(&load(&[], &both).0), ["old-x :8080 10.0.0.9"], "slices win");
     let annotated = format!("{text}---\n{}", service("[{port: 80}]", "127.0.0.1:1"));
-    assert_eq!(slices(&load(&[], &annotated).0), ["cart :1 127.0.0.1"]);
+    assert_eq!(slices(&load(&[], &annotated).0), ["cart :1 127.0.0.1", "old :80 10.0.0.8"]);
 }
 
 #[test]

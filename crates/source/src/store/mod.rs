@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use api::{EndpointSlice, Endpoints, Object};
+use api::{EndpointSlice, Object};
 use translate::{ObjectRef, Snapshot};
 
 pub use self::reference::Reference;
@@ -190,14 +190,10 @@ impl Store {
         snapshot
     }
 
-    /// The EndpointSlices of the files and those made from annotations and overrides.
+    /// The EndpointSlices of the files and those made from annotations, overrides and legacy
+    /// Endpoints.
     pub fn endpoint_slices(&self) -> &[Arc<EndpointSlice>] {
         &self.synthetic.slices
-    }
-
-    /// The legacy Endpoints of the files, but for Services whose endpoints are named otherwise.
-    pub fn endpoints(&self) -> &[Arc<Endpoints>] {
-        &self.synthetic.endpoints
     }
 
     /// The text of a file as it was loaded.

@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{
-    EndpointSlice, Endpoints, Namespace, Object, ObjectMeta, ObjectName, Resource as _, Service,
-};
+use api::{EndpointSlice, Namespace, Object, ObjectMeta, ObjectName, Resource as _, Service};
 use translate::{ObjectRef, Snapshot};
 
 use super::{Entry, Settings, admit::NAMESPACE_NAME_LABEL};
@@ -18,7 +16,6 @@ use crate::backend::{self, BackendOverride, DEFAULT_NAMESPACE};
 pub(super) struct Synthetic {
     pub(super) snapshot: Snapshot,
     pub(super) slices: Vec<Arc<EndpointSlice>>,
-    pub(super) endpoints: Vec<Arc<Endpoints>>,
     built: bool,
 }
 
@@ -51,11 +48,10 @@ impl Synthetic {
             }
         }
         self.add_namespaces(&mut next, entries, &overrides);
-        let (slices, endpoints) = endpoints(&next, &overrides, entries);
-        let differs = next != self.snapshot || slices != self.slices || endpoints != self.endpoints;
+        let slices = endpoints(&next, &overrides, entries);
+        let differs = next != self.snapshot || slices != self.slices;
         self.snapshot = next;
         self.slices = slices;
-        self.endpoints = endpoints;
         differs
     }
 
@@ -110,35 +106,41 @@ fn ports(name: &ObjectName, overrides: &[&BackendOverride], entries: &Entries) -
     ports.into_iter().collect()
 }
 
-type Found = (Vec<Arc<EndpointSlice>>, Vec<Arc<Endpoints>>);
-
-/// Overrides win over annotations, annotations over EndpointSlices and Endpoints.
-fn endpoints(next: &Snapshot, overrides: &Overrides<'_>, entries: &Entries) -> Found {
+/// Overrides win over annotations, annotations over EndpointSlices, those over Endpoints.
+fn endpoints(
+    next: &Snapshot,
+    overrides: &Overrides<'_>,
+    entries: &Entries,
+) -> Vec<Arc<EndpointSlice>> {
     let annotated = |name: &ObjectName| {
         let service = ObjectRef::new("", Service::KIND, &name.namespace, &name.name);
         entries.get(&service).is_some_and(|entry| entry.slices.is_some())
     };
-    let (mut slices, mut endpoints) = (Vec::new(), Vec::new());
+    let mut slices = Vec::new();
+    let mut with_slices: BTreeSet<ObjectName> = BTreeSet::new();
     for entry in entries.values() {
         if let Object::EndpointSlice(slice) = &entry.object {
-            let service = slice.service_name().map(|service| {
-                ObjectName::new(slice.metadata.namespace.clone().unwrap_or_default(), service)
-            });
-            match service {
-                Some(name) if annotated(&name) => {}
-                Some(name) => slices.extend(without_overridden(slice, &name, next, overrides)),
-                None => slices.push(Arc::clone(slice)),
+            let Some(service) = slice.service_name() else { continue };
+            let namespace = slice.metadata.namespace.clone().unwrap_or_default();
+            let name = ObjectName::new(namespace, service);
+            if !annotated(&name) {
+                slices.extend(without_overridden(slice, &name, next, overrides));
             }
-        } else if let Object::Endpoints(one) = &entry.object {
-            let name = one.metadata.object_name();
-            // Overriding one port of several keeps no other port here: Endpoints are legacy.
-            if !annotated(&name) && !overrides.contains_key(&name) {
-                endpoints.push(Arc::clone(one));
-            }
+            with_slices.insert(name);
         } else if let Object::Service(service) = &entry.object {
             let name = service.metadata.object_name();
             for slice in entry.slices.iter().flatten() {
                 slices.extend(without_overridden(slice, &name, next, overrides));
+            }
+        }
+    }
+    for entry in entries.values() {
+        if let Object::Endpoints(endpoints) = &entry.object {
+            let name = endpoints.metadata.object_name();
+            if !annotated(&name) && !with_slices.contains(&name) {
+                for slice in backend::mirrored(endpoints) {
+                    slices.extend(without_overridden(&slice, &name, next, overrides));
+                }
             }
         }
     }
@@ -147,7 +149,7 @@ fn endpoints(next: &Snapshot, overrides: &Overrides<'_>, entries: &Entries) -> F
             slices.extend(backend::override_slices(service, overrides));
         }
     }
-    (slices, endpoints)
+    slices
 }
 
 /// A slice without the ports that overrides are about; nothing if none is left.
