@@ -104,6 +104,17 @@ fn run(start: Start) {
     }
 }
 
+/// The next endpoints with those of clusters that only the present table has, if there are any.
+fn with_served(next: &EndpointMap, served: &SharedEndpoints) -> Option<EndpointMap> {
+    let leaving: Vec<_> = served.iter().filter(|(key, _)| !next.contains_key(*key)).collect();
+    if leaving.is_empty() {
+        return None;
+    }
+    let mut both = next.clone();
+    both.extend(leaving.into_iter().map(|(key, shared)| (key.clone(), Arc::clone(&shared.set))));
+    Some(both)
+}
+
 struct Ending {
     threads: Vec<JoinHandle<()>>,
     writer: Writer,
@@ -135,7 +146,9 @@ impl ProxyHandle {
     pub async fn apply(&self, update: Update) -> Ack {
         let mut state = self.state.lock().await;
         let table = update.table;
-        if let Some(endpoints) = &update.endpoints {
+        // Until its table is gone a worker sends requests to clusters that the next one lacks.
+        let both = update.endpoints.as_ref().and_then(|next| with_served(next, &state.shared));
+        if let Some(endpoints) = both.as_ref().or(update.endpoints.as_deref()) {
             self.send_endpoints(&mut state, endpoints).await;
         }
         let mut bound: Vec<Vec<(PortKey, TcpListener)>> =
@@ -176,6 +189,9 @@ impl ProxyHandle {
             if answered.await.is_err() {
                 tracing::error!("a worker ended without applying a revision");
             }
+        }
+        if let Some(endpoints) = update.endpoints.filter(|_| both.is_some()) {
+            self.send_endpoints(&mut state, &endpoints).await;
         }
         state.revision = Some(revision);
         Ack { revision, ports: acks }

@@ -85,6 +85,42 @@ fn under_load_each_response_belongs_to_exactly_one_revision_and_none_is_lost() {
     assert!(blue.connections() + green.connections() <= 16, "pools outlive revisions");
 }
 
+/// The table names one service at a time, so that each swap removes the other with its endpoints.
+#[test]
+fn a_service_that_leaves_with_a_revision_is_never_missed_by_the_revision_before() {
+    let plane = Plane::with(Limits::default(), AccessLog::Off, 2);
+    let (blue, green) = (Recorder::named("blue"), Recorder::named("green"));
+    let config = |name: &str, backend: &Recorder| {
+        let mut config = Config::http(plane.number());
+        config.service(name, &[backend.addr()]);
+        config.route("all", vec![to("/", name)]);
+        config
+    };
+    let mut configs = [config("blue", &blue), config("green", &green)];
+    plane.apply(&mut configs[0]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let address = plane.address();
+    let clients: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let mut client = Client::connect(address);
+                while !stop.load(Ordering::Relaxed) {
+                    let response = client.get("a", "/");
+                    assert_eq!(response.status, 200, "{}", response.text());
+                }
+            })
+        })
+        .collect();
+    for round in 1..200usize {
+        plane.apply(&mut configs[round % 2]);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
 #[test]
 fn a_request_in_flight_keeps_its_revision() {
     let (plane, recorder) = plain();
