@@ -1,5 +1,6 @@
 //! The table of kinds: names, versions, scope. Everything that names kinds to users reads it.
 
+use crate::near;
 use crate::reference::{GATEWAY_GROUP, GATEWAY_X_GROUP};
 
 /// A kind that we read.
@@ -278,32 +279,9 @@ pub fn nearest(kind: &str) -> Option<&'static KindInfo> {
         return Some(info);
     }
     let name = kind.to_ascii_lowercase();
-    let distances =
-        KINDS.iter().map(|info| (edit_distance(&name, &info.kind.to_ascii_lowercase()), info));
+    let distances = KINDS
+        .iter()
+        .filter_map(|info| Some((near::distance(&name, &info.kind.to_ascii_lowercase())?, info)));
     let (distance, info) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 3 && distance * 3 <= name.chars().count()).then_some(info)
-}
-
-/// Levenshtein distance in characters; texts longer than 64 are never near.
-fn edit_distance(a: &str, b: &str) -> usize {
-    if a.len() > 64 {
-        return usize::MAX / 4;
-    }
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (line, from) in a.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let above = *cell;
-            let replaced = diagonal + usize::from(from != *to);
-            left = replaced.min(above + 1).min(left + 1);
-            *cell = left;
-            diagonal = above;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

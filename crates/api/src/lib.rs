@@ -29,6 +29,7 @@ pub mod labels;
 pub mod listener;
 pub mod listener_set;
 pub mod meta;
+pub mod near;
 pub mod object;
 pub mod reference;
 pub mod reference_grant;

@@ -13,7 +13,7 @@ use api::{
     AllowedRoutes, BackendObjectReference, EndpointSlice, FromNamespaces, GATEWAY_GROUP, Gateway,
     GatewayClass, GatewayClassSpec, GatewaySpec, HttpRouteFilter, Listener, ListenerTlsConfig,
     Namespace, Object, ObjectMeta, ObjectName, ParentReference, Resource as _, Route,
-    RouteNamespaces, Secret, SecretData, SecretObjectReference, Service, ServiceType,
+    RouteNamespaces, Secret, SecretData, SecretObjectReference, Service, ServiceType, near,
 };
 use translate::{ObjectRef, Snapshot};
 
@@ -206,7 +206,7 @@ impl Planner<'_> {
         let meant = self.snapshot.gateways.keys().any(|other| {
             let same_namespace = other.namespace == name.namespace;
             *other == name
-                || (same_namespace && near(&other.name, &name.name))
+                || (same_namespace && is_slip(&other.name, &name.name))
                 || (!same_namespace && other.name == name.name)
         });
         (!meant).then_some(name)
@@ -227,7 +227,7 @@ impl Planner<'_> {
         for gateway in self.snapshot.gateways.values().chain(&made) {
             let class = &gateway.spec.gateway_class_name;
             let classes = &self.snapshot.gateway_classes;
-            let known = classes.keys().any(|known| near(&known.name, class));
+            let known = classes.keys().any(|known| is_slip(&known.name, class));
             if !class.is_empty() && !known {
                 let why = || format!("Gateway {} names it", gateway.metadata.object_name());
                 wanted.entry(Arc::clone(class)).or_insert_with(why);
@@ -447,28 +447,7 @@ fn secret(name: &ObjectName, pair: &DemoKeyPair) -> Object {
 }
 
 /// Whether two names are equal or differ by a slip: one edit, two in long names.
-fn near(a: &str, b: &str) -> bool {
+fn is_slip(a: &str, b: &str) -> bool {
     let limit = if a.len().min(b.len()) < 6 { 1 } else { 2 };
-    a == b || (a.len().min(b.len()) > 2 && a.len().max(b.len()) <= 63 && distance(a, b) <= limit)
-}
-
-/// Edits that lead from one text to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (line, from) in a.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line.saturating_add(1);
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let above = *cell;
-            let replaced = diagonal.saturating_add(usize::from(from != *to));
-            left = replaced.min(above.saturating_add(1)).min(left.saturating_add(1));
-            *cell = left;
-            diagonal = above;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line.saturating_add(1);
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
+    a == b || (a.len().min(b.len()) > 2 && near::distance(a, b).is_some_and(|edits| edits <= limit))
 }
