@@ -341,8 +341,7 @@ fn parse_log_format(text: &str) -> Result<LogFormat> {
 }
 
 fn parse_log_level(text: &str) -> Result<String> {
-    tracing_subscriber::EnvFilter::try_new(text)
-        .context("use error, warn, info, debug or trace, or a list such as info,proxy=debug")?;
+    crate::observe::log::filter(text)?;
     Ok(text.to_owned())
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use support::{Server, binary, workspace};
-use testkit::{Client, Folder};
+use testkit::{folder::Folder, raw::Client};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(binary());

@@ -4,7 +4,12 @@
 
 mod support;
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use support::{binary, workspace};
 use translate::{Code, FieldSupport, Support};
@@ -78,24 +83,50 @@ fn fields_served_or_refused() {
         "# Fields, served or refused\n\nEvery field of every kind. A refused field is reported \
          with its code and never ignored; an informational one changes no traffic.\n",
     );
-    let mut kinds: BTreeMap<String, Vec<FieldSupport>> = BTreeMap::new();
-    for field in translate::field_support() {
-        kinds.entry(field.kind.to_string()).or_default().push(field);
-    }
-    for (kind, fields) in kinds {
-        page.push_str(&format!("\n## {kind}\n\n| field | |\n|---|---|\n"));
-        for field in fields {
-            let support = match &field.support {
-                Support::Served => "served".to_owned(),
-                Support::Refused(code) => {
-                    format!("refused: [{0}](../codes/{0}.md)", code.id())
-                }
-                Support::Informational(why) => format!("informational: {why}"),
+    for (group, kind) in kinds() {
+        let fields: Vec<FieldSupport> = translate::field_support()
+            .into_iter()
+            .filter(|field| field.group == group && field.kind == kind)
+            .collect();
+        let versions: BTreeSet<&str> = fields.iter().map(|field| field.version).collect();
+        let all: Vec<&str> = versions.iter().copied().collect();
+        page.push_str(&format!("\n## {kind}\n\n`{group}`, {}.\n", all.join(", ")));
+        page.push_str("\n| field | |\n|---|---|\n");
+        let mut seen = BTreeSet::new();
+        for field in fields.iter().filter(|field| seen.insert(field.path.as_str())) {
+            let same = |other: &&FieldSupport| other.path == field.path;
+            let here: BTreeSet<&str> =
+                fields.iter().filter(same).map(|other| other.version).collect();
+            let only = if here == versions {
+                String::new()
+            } else {
+                format!(" (only {})", here.into_iter().collect::<Vec<_>>().join(", "))
             };
-            page.push_str(&format!("| `{}` | {support} |\n", field.path));
+            let support = verdict(field);
+            page.push_str(&format!("| `{}`{only} | {support} |\n", field.path));
         }
     }
     current("reference/fields.md", &page);
+}
+
+/// Group and name of each kind, those of the standard group first.
+fn kinds() -> Vec<(&'static str, &'static str)> {
+    let mut kinds: Vec<_> =
+        translate::field_support().iter().map(|field| (field.group, field.kind)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+fn verdict(field: &FieldSupport) -> String {
+    match field.support {
+        None => panic!("{} {} has no verdict", field.kind, field.path),
+        Some(Support::Served) => "served".to_owned(),
+        Some(Support::Refused(code)) => {
+            format!("refused: [{0}](../codes/{0}.md), {1}", code.id(), code.title())
+        }
+        Some(Support::Informational(why)) => format!("informational: {why}"),
+    }
 }
 
 #[test]

@@ -9,7 +9,14 @@ use std::{
 
 use serde_json::Value;
 use support::{OFFSET, Server};
-use testkit::{Client, Folder, Gate, Process, Recorder, Reply, eventually, get};
+use testkit::{
+    eventually,
+    folder::Folder,
+    gate::Gate,
+    process::Process,
+    raw::{Client, get},
+    recorder::{Recorder, Reply},
+};
 
 const BASE: &str = "
 apiVersion: gateway.networking.k8s.io/v1
@@ -185,7 +192,10 @@ fn admin_endpoints_show_table_endpoints_and_level_and_refuse_other_names() {
     let mut admin = Client::connect(server.admin);
     admin.send("PUT /log-level HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\ndebug");
     assert_eq!(admin.response("PUT").status, 200);
-    admin.send("PUT /log-level HTTP/1.1\r\nhost: localhost\r\ncontent-length: 6\r\n\r\nlouder!");
+    admin.send("PUT /log-level HTTP/1.1\r\nhost: localhost\r\ncontent-length: 6\r\n\r\nlouder");
+    let refusal = admin.response("PUT");
+    assert_eq!(refusal.status, 400);
+    assert!(refusal.text().contains("\"louder\" is no log level"), "{}", refusal.text());
     assert_eq!(get(server.admin, "localhost", "/log-level").text().trim(), "debug");
 }
 

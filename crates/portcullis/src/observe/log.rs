@@ -1,6 +1,6 @@
 //! Our own log lines, on standard error, with a level that can be changed at run time.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
@@ -39,7 +39,17 @@ impl LogLevel {
     }
 }
 
-fn filter(level: &str) -> Result<EnvFilter> {
-    EnvFilter::try_new(level.trim())
-        .context("use error, warn, info, debug or trace, or a list such as info,proxy=trace")
+/// A level, or a list of levels for modules. A bare name would silently mean "all of that module",
+/// so a misspelt level is refused.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter> {
+    const LEVELS: [&str; 6] = ["debug", "error", "info", "off", "trace", "warn"];
+    const USE: &str = "use error, warn, info, debug or trace, or a list such as info,proxy=trace";
+    let text = text.trim();
+    for part in text.split(',').map(str::trim) {
+        let level = part.split_once('=').map_or(part, |(_, level)| level);
+        if !LEVELS.contains(&level) {
+            bail!("\"{level}\" is no log level; {USE}");
+        }
+    }
+    EnvFilter::try_new(text).context(USE)
 }

@@ -1,4 +1,12 @@
 //! Runs the built binary the way a reader of the documentation would.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by a panic"
+)]
 
 use std::{
     net::SocketAddr,
@@ -7,7 +15,7 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use testkit::{Port, Process};
+use testkit::{ports::Port, process::Process};
 
 pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_portcullis")
