@@ -10,10 +10,10 @@ use std::{
 };
 
 use api::{
-    AllowedRoutes, BackendObjectReference, EndpointSlice, FromNamespaces, GATEWAY_GROUP, Gateway,
-    GatewayClass, GatewayClassSpec, GatewaySpec, HttpRouteFilter, Listener, ListenerTlsConfig,
-    Namespace, Object, ObjectMeta, ObjectName, ParentReference, Resource as _, Route,
-    RouteNamespaces, Secret, SecretData, SecretObjectReference, Service, ServiceType, near,
+    AllowedRoutes, BackendObjectReference, ConfigMap, EndpointSlice, FromNamespaces, GATEWAY_GROUP,
+    Gateway, GatewayClass, GatewayClassSpec, GatewaySpec, HttpRouteFilter, Listener,
+    ListenerTlsConfig, Namespace, Object, ObjectMeta, ObjectName, ParentReference, Resource as _,
+    Route, RouteNamespaces, Secret, SecretData, SecretObjectReference, Service, ServiceType, near,
 };
 use translate::{ObjectRef, Snapshot};
 
@@ -73,6 +73,7 @@ pub fn plan(snapshot: &Snapshot, slices: &[Arc<EndpointSlice>], controller_name:
     planner.classes();
     planner.backends(slices);
     planner.certificates();
+    planner.parameters();
     planner.plan.stand_ins.sort();
     planner.plan
 }
@@ -337,6 +338,45 @@ impl Planner<'_> {
             let what = format!("a self-signed certificate for {}", hostnames.join(", "));
             self.stand_in(object, what, why);
             self.plan.certificates.push(DemoCertificate { secret, hostnames });
+        }
+    }
+
+    /// ConfigMaps that classes and Gateways take parameters from: empty ones, so that every
+    /// parameter has its default.
+    fn parameters(&mut self) {
+        let mut wanted: BTreeMap<ObjectName, String> = BTreeMap::new();
+        for (name, class) in &self.snapshot.gateway_classes {
+            if let Some(one) = &class.spec.parameters_ref
+                && (&*one.group, &*one.kind) == ("", ConfigMap::KIND)
+                && let Some(namespace) = &one.namespace
+            {
+                let why = format!("GatewayClass {} names it", name.name);
+                wanted.insert(ObjectName::new(Arc::clone(namespace), Arc::clone(&one.name)), why);
+            }
+        }
+        for (name, gateway) in &self.snapshot.gateways {
+            let infrastructure = gateway.spec.infrastructure.as_ref();
+            if let Some(one) = infrastructure.and_then(|found| found.parameters_ref.as_ref())
+                && (&*one.group, &*one.kind) == ("", ConfigMap::KIND)
+            {
+                let local = ObjectName::new(Arc::clone(&name.namespace), Arc::clone(&one.name));
+                wanted.insert(local, format!("Gateway {name} names it"));
+            }
+        }
+        for (name, why) in wanted {
+            let known = self.snapshot.config_maps.keys();
+            let mut near = known.filter(|other| other.namespace == name.namespace);
+            if near.any(|other| is_slip(&other.name, &name.name)) {
+                continue;
+            }
+            let object = ObjectRef::new("", ConfigMap::KIND, &name.namespace, &name.name);
+            self.stand_in(
+                object,
+                "an empty ConfigMap, so that every parameter has its default",
+                why,
+            );
+            let config_map = ConfigMap { metadata: metadata(&name), ..ConfigMap::default() };
+            self.plan.objects.push(config_map.into());
         }
     }
 

@@ -133,3 +133,20 @@ fn names_at_the_edge_are_compared_without_harm() {
     let text = route("a", &format!("[{{name: {long}}}, {{name: a}}, {{name: b}}]"), "[]");
     assert_eq!(said(&plan(&text)).iter().filter(|one| one.starts_with("Gateway d")).count(), 3);
 }
+
+#[test]
+fn missing_parameters_have_their_defaults_and_a_slip_is_left_alone() {
+    let parameters = |name: &str| {
+        GATEWAY.replace(
+            "spec:",
+            &format!("spec:\n  infrastructure: {{parametersRef: {{group: \"\", kind: ConfigMap, name: {name}}}}}"),
+        )
+    };
+    let made = plan(&parameters("edge"));
+    let names: Vec<&str> = made.objects.iter().map(api::Object::kind).collect();
+    assert!(names.contains(&"ConfigMap"), "{names:?}");
+    let there = parameters("edgee")
+        + "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: edge}\ndata: {}\n";
+    let made = plan(&there);
+    assert!(made.objects.iter().all(|object| object.kind() != "ConfigMap"));
+}
