@@ -360,16 +360,14 @@ fn parse_duration(text: &str) -> Result<Duration> {
         .with_context(|| "use a duration such as 500ms, 10s or 1m30s".to_owned())
 }
 
-/// Half of the file descriptors, since each proxied connection may need two, less a reserve for
-/// health, metrics, logs and files; 10,000 at most.
+/// As many as the open files of the process allow.
 fn default_max_connections() -> usize {
-    const RESERVE: u64 = 64;
-    let soft = open_files_limit().unwrap_or(1024);
-    usize::try_from((soft / 2).saturating_sub(RESERVE).clamp(64, 10_000)).unwrap_or(64)
+    let files = open_files_limit().unwrap_or(1024);
+    proxy::Limits::default().within_files(files).connections
 }
 
 /// The soft limit on open files, read from the kernel's own table for this process.
-fn open_files_limit() -> Option<u64> {
+fn open_files_limit() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
     line.split_whitespace().nth(3)?.parse().ok()

@@ -115,10 +115,13 @@ fn note<'a>(style: Style<'a>, text: &'a str) -> Message<'a> {
     style.message(text)
 }
 
+/// The message, led by object and field unless it names the object itself.
 fn headline(report: &Report) -> String {
     match &report.origin {
-        Some(origin) => format!("{origin}: {}", report.message),
-        None => report.message.clone(),
+        Some(origin) if !report.message.contains(&origin.object.to_string()) => {
+            format!("{origin}: {}", report.message)
+        }
+        Some(_) | None => report.message.clone(),
     }
 }
 

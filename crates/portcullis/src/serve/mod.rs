@@ -10,7 +10,7 @@ mod health;
 
 use std::{cell::RefCell, path::PathBuf, process::ExitCode, rc::Rc, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ir::{EndpointMap, Revision, Table};
 use proxy::{AccessLog, Proxy, ProxyConfig, ProxyHandle};
 use source::{BackendOverride, Watcher};
@@ -80,6 +80,11 @@ enum End {
 
 /// Serves until a signal ends it. Must run inside a `LocalSet`.
 pub(crate) async fn run(options: Options, config: &Config) -> Result<ExitCode> {
+    for path in options.paths.iter().filter(|path| path.as_os_str() != "-") {
+        if !path.exists() {
+            bail!("{} does not exist; give a file, a folder or -", path.display());
+        }
+    }
     let level = log::init(config.log_format.value, &config.log_level.value)?;
     let (requests, mut asked) = mpsc::channel(4);
     let health = bind("metrics-address", config.metrics_address.value).await?;
@@ -149,11 +154,12 @@ async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListene
 }
 
 fn proxy_config(config: &Config) -> ProxyConfig {
-    let mut limits = proxy::Limits::default();
-    limits.connections = config.max_connections.value;
     ProxyConfig {
         workers: config.workers.value,
-        limits,
+        limits: proxy::Limits {
+            connections: config.max_connections.value,
+            ..proxy::Limits::default()
+        },
         access_log: match &config.access_log.value {
             AccessLogTarget::File(path) => AccessLog::File(path.clone()),
             AccessLogTarget::Off => AccessLog::Off,

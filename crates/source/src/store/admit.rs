@@ -198,7 +198,8 @@ impl Item {
             if ours {
                 let message = format!("the group {group} has no kind {kind}");
                 let span = self.find(spans, text, "kind");
-                self.findings.push(Finding::new(Code::UnknownKind, span, "kind", message));
+                let finding = Finding::new(Code::UnknownKind, span, "kind", message);
+                self.findings.push(Finding { severity: Severity::Error, ..finding });
             }
             return;
         };
@@ -220,7 +221,9 @@ impl Item {
         );
         let span = self.find(spans, text, field);
         let finding = Finding::new(Code::UnknownKind, span, field, wrong).hint(Some(hint));
-        self.findings.push(Finding { severity: Severity::Warning, ..finding });
+        // kubectl refuses a kind that its group does not have.
+        let severity = if ours { Severity::Error } else { Severity::Warning };
+        self.findings.push(Finding { severity, ..finding });
     }
 
     /// Identity and verdict of an object in the newest shape.
