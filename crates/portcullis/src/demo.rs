@@ -8,6 +8,7 @@ use api::{EndpointSlice, ObjectName};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ir::{Action, FieldName, FieldValue, Filter, HeaderModifier, IrSet};
@@ -148,11 +149,14 @@ async fn answer(name: Arc<str>, mut request: Request<Incoming>) -> Answer {
     if let Some(answer) = websocket(&mut request) {
         return answer;
     }
-    let (head, body) = request.into_parts();
-    match server::read_body(body).await {
-        Ok(body) => server::json(&echo(&name, &head, &body)),
-        Err(refusal) => refusal,
+    let (head, mut body) = request.into_parts();
+    let mut bytes = 0_u64;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return server::text(StatusCode::BAD_REQUEST, "cut short\n") };
+        let size = frame.data_ref().map_or(0, Bytes::len);
+        bytes = bytes.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
     }
+    server::json(&echo(&name, &head, bytes))
 }
 
 fn delay(query: Option<&str>) -> Option<Duration> {
@@ -189,7 +193,7 @@ fn websocket(request: &mut Request<Incoming>) -> Option<Answer> {
     Some(answer)
 }
 
-fn echo(name: &str, head: &Parts, body: &Bytes) -> Value {
+fn echo(name: &str, head: &Parts, body_bytes: u64) -> Value {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let host = head.headers.get(header::HOST).map(|value| lossy(value.as_bytes()));
     let route = head.headers.get(ROUTE_FIELD).map(|value| lossy(value.as_bytes()));
@@ -200,7 +204,7 @@ fn echo(name: &str, head: &Parts, body: &Bytes) -> Value {
         "path": path,
         "host": host,
         "headers": headers(&head.headers),
-        "bodyBytes": body.len(),
+        "bodyBytes": body_bytes,
     })
 }
 
