@@ -330,9 +330,10 @@ impl Run<'_, '_> {
         }
         self.scratch.response_overlay.clear();
         let mut answer = Answer::of(reason);
-        if matches!(fault, Fault::BadBody(_)) || reason == Reason::BodyTimeout {
-            answer.close = true;
+        if let Fault::BadBody(error) = fault {
+            answer.status = error.status();
         }
+        answer.close |= [Reason::BadBody, Reason::BodyTimeout].contains(&reason);
         Tried::Failed(answer)
     }
 }

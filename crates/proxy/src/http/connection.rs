@@ -247,7 +247,12 @@ async fn refuse(
     scratch.names.path.clear();
     scratch.names.request_id.clear();
     let answer = Answer::closing(reason);
-    local::write(&worker, scratch, &answer, &mut record, local::Shape::default());
+    let mut shape = local::Shape::default();
+    // The head was not read to its end, but an answer to HEAD never has a body.
+    if scratch.input.unread().starts_with(b"HEAD ") {
+        shape.method = http1::Method::Head;
+    }
+    local::write(&worker, scratch, &answer, &mut record, shape);
     local::send(connection, scratch, &mut record).await;
     record.finish_unread(&worker, connection, scratch);
     connection.close(scratch).await;
