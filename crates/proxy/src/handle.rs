@@ -212,13 +212,13 @@ impl ProxyHandle {
         let explain = |error: io::Error| {
             let kind = error.kind();
             if kind == io::ErrorKind::AddrInUse {
-                format!("{key} is in use by another process")
+                "in use by another process".to_owned()
             } else if kind == io::ErrorKind::PermissionDenied {
-                format!("{key} needs a privilege that the process does not have")
+                "the process lacks the privilege for it".to_owned()
             } else if kind == io::ErrorKind::AddrNotAvailable {
-                format!("{key} is not an address of this machine")
+                "not an address of this machine".to_owned()
             } else {
-                format!("{key} cannot be bound: {error}")
+                error.to_string()
             }
         };
         // A port that we hold on another address would look like someone else's.

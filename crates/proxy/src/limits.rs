@@ -36,8 +36,9 @@ pub struct Limits {
     pub drain_body: usize,
     /// Request bytes, head included, kept for another attempt.
     pub replay: usize,
-    /// First and largest size of a buffer.
+    /// First size of a buffer, in bytes.
     pub buffer_initial: usize,
+    /// Largest size of a buffer, in bytes.
     pub buffer_largest: usize,
     /// Sets of buffers that a worker keeps for reuse.
     pub scratch_kept: usize,

@@ -20,8 +20,8 @@ pub const LOAD_BALANCING: &str = "portcullis.dev/load-balancing";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolution {
     Reached(ClusterId),
-    /// It leads out of an open snapshot: taken as it is written.
-    Unknown(ClusterId, String),
+    /// It leads out of an open snapshot: taken as it is written. With what to say, and a hint.
+    Unknown(ClusterId, String, Option<String>),
     Refused(Refusal),
 }
 
@@ -91,9 +91,13 @@ fn follow(
             return Ok(Resolution::Unknown(
                 cluster(&name, port, protocol, Balance::default()),
                 message,
+                near_service(world, &name),
             ));
         }
-        return Err(missing_service(world, &name));
+        let mut refusal =
+            Refusal::new(Code::BackendNotFound, format!("Service {name} does not exist"));
+        refusal.hint = near_service(world, &name);
+        return Err(refusal);
     };
     let service_port = usable_port(service, &name, port)?;
     if let Some(mut refusal) = world.secured.refusal(&name, service_port) {
@@ -118,16 +122,14 @@ fn not_permitted(from: &ObjectRef, name: &ObjectName) -> Refusal {
     Refusal::new(Code::RefNotPermitted, message)
 }
 
-fn missing_service(world: &World<'_>, name: &ObjectName) -> Refusal {
+fn near_service(world: &World<'_>, name: &ObjectName) -> Option<String> {
     let neighbours = world
         .snapshot
         .services
         .keys()
         .filter(|other| other.namespace == name.namespace)
         .map(|other| &*other.name);
-    let mut refusal = Refusal::new(Code::BackendNotFound, format!("Service {name} does not exist"));
-    refusal.hint = nearest(&name.name, neighbours);
-    refusal
+    nearest(&name.name, neighbours)
 }
 
 fn usable_port<'a>(

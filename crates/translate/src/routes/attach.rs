@@ -64,10 +64,13 @@ pub(crate) fn attach(
                     finding.effect = Some("the route serves nothing there".to_owned());
                 }
             }
-            ParentInput::Outside => {
+            ParentInput::Outside { hint } => {
                 let message =
                     format!("{} is not among the objects that were read", shown(pass, reference));
                 pass.aside(Code::OutsideSnapshot, &field, message);
+                if let Some(finding) = pass.findings.last_mut() {
+                    finding.hint.clone_from(hint);
+                }
             }
         }
     }

@@ -21,8 +21,11 @@ pub(crate) fn target(
     let inputs = pass.inputs;
     match inputs.resolution(reference) {
         Some(Resolution::Reached(cluster)) => Target::Cluster(cluster.clone()),
-        Some(Resolution::Unknown(cluster, message)) => {
+        Some(Resolution::Unknown(cluster, message, hint)) => {
             pass.aside(Code::OutsideSnapshot, field, message.clone());
+            if let Some(finding) = pass.findings.last_mut() {
+                finding.hint.clone_from(hint);
+            }
             Target::Cluster(cluster.clone())
         }
         Some(Resolution::Refused(refusal)) => {

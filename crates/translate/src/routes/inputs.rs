@@ -41,7 +41,9 @@ pub(crate) enum ParentInput {
         hint: Option<String>,
     },
     /// It leads out of an open snapshot.
-    Outside,
+    Outside {
+        hint: Option<String>,
+    },
     /// Its listeners, each with whether it admits the namespace of the route.
     Ours(Vec<(Arc<ListenerView>, bool)>),
 }
@@ -170,9 +172,6 @@ impl<'g> Parents<'g> {
         if exists {
             return ParentInput::NotOurs;
         }
-        if snapshot.open {
-            return ParentInput::Outside;
-        }
         let near = |names: &mut dyn Iterator<Item = &ObjectName>| {
             let names = names.filter(|other| other.namespace == name.namespace);
             nearest(&name.name, names.map(|other| &*other.name))
@@ -181,7 +180,7 @@ impl<'g> Parents<'g> {
             GATEWAY => near(&mut snapshot.gateways.keys()),
             _ => near(&mut snapshot.listener_sets.keys()),
         };
-        ParentInput::Missing { hint }
+        if snapshot.open { ParentInput::Outside { hint } } else { ParentInput::Missing { hint } }
     }
 }
 
