@@ -22,59 +22,86 @@ pub(crate) const CONTROLLER_NAME: &str = "portcullis.dev/gateway-controller";
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
     /// Read settings from this TOML file; keys are the long flags below
-    #[arg(long, env = "PORTCULLIS_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "PORTCULLIS_CONFIG", hide_env_values = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Address or CIDR that Gateways may take, `*` for all of this machine; repeatable
-    #[arg(long, env = "PORTCULLIS_ADDRESS", value_delimiter = ',', value_name = "ADDRESS")]
+    /// Address or CIDR that Gateways may take, `*` (the default) for all of this machine; repeatable
+    #[arg(
+        long,
+        env = "PORTCULLIS_ADDRESS",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
     pub(crate) address: Option<Vec<String>>,
 
-    /// Where /livez, /readyz and /metrics are served
-    #[arg(long, env = "PORTCULLIS_METRICS_ADDRESS", value_name = "HOST:PORT")]
+    /// Where /livez, /readyz and /metrics are served; default 0.0.0.0:9180
+    #[arg(
+        long,
+        env = "PORTCULLIS_METRICS_ADDRESS",
+        hide_env_values = true,
+        value_name = "HOST:PORT"
+    )]
     pub(crate) metrics_address: Option<String>,
 
-    /// Where configuration, status and endpoints can be looked at; loopback only
-    #[arg(long, env = "PORTCULLIS_ADMIN_ADDRESS", value_name = "HOST:PORT")]
+    /// Where configuration, status and endpoints can be looked at, on loopback only; default 127.0.0.1:9181
+    #[arg(
+        long,
+        env = "PORTCULLIS_ADMIN_ADDRESS",
+        hide_env_values = true,
+        value_name = "HOST:PORT"
+    )]
     pub(crate) admin_address: Option<String>,
 
-    /// Worker threads, one per core as a rule
-    #[arg(long, env = "PORTCULLIS_WORKERS", value_name = "N")]
+    /// Worker threads; default one per core
+    #[arg(long, env = "PORTCULLIS_WORKERS", hide_env_values = true, value_name = "N")]
     pub(crate) workers: Option<String>,
 
-    /// Added to every listener's port when binding, so that 80 and 443 need no root
-    #[arg(long, env = "PORTCULLIS_PORT_OFFSET", value_name = "N")]
+    /// Added to every listener's port when binding, so that 80 and 443 need no root; default 0
+    #[arg(long, env = "PORTCULLIS_PORT_OFFSET", hide_env_values = true, value_name = "N")]
     pub(crate) port_offset: Option<String>,
 
     /// Serve this GatewayClass, whatever its controller is
-    #[arg(long, env = "PORTCULLIS_CLASS", value_name = "NAME")]
+    #[arg(long, env = "PORTCULLIS_CLASS", hide_env_values = true, value_name = "NAME")]
     pub(crate) class: Option<String>,
 
-    /// The controllerName of GatewayClasses that are ours
-    #[arg(long, env = "PORTCULLIS_CONTROLLER_NAME", value_name = "DOMAIN/PATH")]
+    /// The controllerName of GatewayClasses that are ours; default
+    /// portcullis.dev/gateway-controller
+    #[arg(
+        long,
+        env = "PORTCULLIS_CONTROLLER_NAME",
+        hide_env_values = true,
+        value_name = "DOMAIN/PATH"
+    )]
     pub(crate) controller_name: Option<String>,
 
-    /// Form of our own log lines: text or json
-    #[arg(long, env = "PORTCULLIS_LOG_FORMAT", value_name = "FORMAT")]
+    /// Form of our own log lines: text (the default) or json
+    #[arg(long, env = "PORTCULLIS_LOG_FORMAT", hide_env_values = true, value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
 
-    /// error, warn, info, debug or trace; per module as in `info,proxy=debug`
-    #[arg(long, env = "PORTCULLIS_LOG_LEVEL", value_name = "LEVEL")]
+    /// error, warn, info (the default), debug or trace; per module as in `info,proxy=debug`
+    #[arg(long, env = "PORTCULLIS_LOG_LEVEL", hide_env_values = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
 
-    /// JSON lines, one per request: `-` for standard output, `off`, or a file
-    #[arg(long, env = "PORTCULLIS_ACCESS_LOG", value_name = "WHERE")]
+    /// JSON lines, one per request: `-` (the default) for standard output, `off`, or a file
+    #[arg(long, env = "PORTCULLIS_ACCESS_LOG", hide_env_values = true, value_name = "WHERE")]
     pub(crate) access_log: Option<String>,
 
-    /// After SIGTERM, go on accepting at least this long
-    #[arg(long, env = "PORTCULLIS_DRAIN_MIN", value_name = "DURATION")]
+    /// After SIGTERM, go on accepting at least this long; default 10s
+    #[arg(long, env = "PORTCULLIS_DRAIN_MIN", hide_env_values = true, value_name = "DURATION")]
     pub(crate) drain_min: Option<String>,
 
-    /// After SIGTERM, close what is still open after this long
-    #[arg(long, env = "PORTCULLIS_DRAIN_DEADLINE", value_name = "DURATION")]
+    /// After SIGTERM, close what is still open after this long; default 60s
+    #[arg(
+        long,
+        env = "PORTCULLIS_DRAIN_DEADLINE",
+        hide_env_values = true,
+        value_name = "DURATION"
+    )]
     pub(crate) drain_deadline: Option<String>,
 
-    /// Most client connections at a time
-    #[arg(long, env = "PORTCULLIS_MAX_CONNECTIONS", value_name = "N")]
+    /// Most client connections at a time; default what the limit of open files allows, up to 10000
+    #[arg(long, env = "PORTCULLIS_MAX_CONNECTIONS", hide_env_values = true, value_name = "N")]
     pub(crate) max_connections: Option<String>,
 }
 

@@ -35,9 +35,17 @@ fn current(path: &str, text: &str) {
 #[test]
 fn diagnostic_codes() {
     let mut list =
-        String::from("# Diagnostic codes\n\n| code | severity | meaning |\n|---|---|---|\n");
+        String::from("# Diagnostic codes\n\n`portcullis code PC0203` prints a page of these.\n");
+    let mut group = "";
     for code in Code::ALL {
         let (id, severity, title) = (code.id(), code.severity(), code.title());
+        if id.get(..4) != Some(group) {
+            group = id.get(..4).expect("four characters");
+            let heading = subject(group);
+            list.push_str(&format!(
+                "\n## {heading}\n\n| code | severity | meaning |\n|---|---|---|\n"
+            ));
+        }
         list.push_str(&format!("| [{id}]({id}.md) | {severity} | {title} |\n"));
         let mut page =
             format!("# {id}: {title}\n\nSeverity: {severity}.\n\n{}\n", code.explanation());
@@ -55,6 +63,22 @@ fn diagnostic_codes() {
     current("codes/README.md", &list);
 }
 
+/// What the codes of one hundred are about.
+fn subject(group: &str) -> &'static str {
+    match group {
+        "PC01" => "Files and objects",
+        "PC02" => "References to backends and parents",
+        "PC03" => "GatewayClasses, Gateways and listeners",
+        "PC04" => "Attachment of routes",
+        "PC05" => "Rules and filters",
+        "PC06" => "Certificates",
+        "PC07" => "Policies",
+        "PC08" => "Findings of lint alone",
+        "PC09" => "The running process",
+        other => panic!("{other}xx needs a heading"),
+    }
+}
+
 #[test]
 fn there_is_no_page_without_a_code() {
     let known: Vec<String> = Code::ALL.iter().map(|code| format!("{}.md", code.id())).collect();
@@ -68,11 +92,17 @@ fn there_is_no_page_without_a_code() {
 fn reasons_of_our_own_answers() {
     let mut page = String::from(
         "# Reasons of our own answers\n\nEach answer that Portcullis makes itself carries one of \
-         these in the access log and in `portcullis_local_answers_total`.\n\n\
-         | reason | meaning |\n|---|---|\n",
+         these in the access log and in `portcullis_local_answers_total`. The client sees the \
+         status and the request id, nothing else.\n\n\
+         | reason | status | meaning |\n|---|---|---|\n",
     );
     for reason in proxy::Reason::ALL {
-        page.push_str(&format!("| `{}` | {} |\n", reason.as_str(), reason.description()));
+        let status = match reason.status() {
+            0 => "none".to_owned(),
+            status => status.to_string(),
+        };
+        let (name, meaning) = (reason.as_str(), reason.description());
+        page.push_str(&format!("| `{name}` | {status} | {meaning} |\n"));
     }
     current("reference/reasons.md", &page);
 }
@@ -81,41 +111,67 @@ fn reasons_of_our_own_answers() {
 fn fields_served_or_refused() {
     let mut page = String::from(
         "# Fields, served or refused\n\nEvery field of every kind. A refused field is reported \
-         with its code and never ignored; an informational one changes no traffic.\n",
+         with its code and never ignored; an informational one changes no traffic. A field that \
+         holds others is served through what it holds.\n",
     );
     for (group, kind) in kinds() {
-        let fields: Vec<FieldSupport> = translate::field_support()
-            .into_iter()
-            .filter(|field| field.group == group && field.kind == kind)
-            .collect();
-        let versions: BTreeSet<&str> = fields.iter().map(|field| field.version).collect();
-        let all: Vec<&str> = versions.iter().copied().collect();
-        page.push_str(&format!("\n## {kind}\n\n`{group}`, {}.\n", all.join(", ")));
-        page.push_str("\n| field | |\n|---|---|\n");
-        let mut seen = BTreeSet::new();
-        for field in fields.iter().filter(|field| seen.insert(field.path.as_str())) {
-            let same = |other: &&FieldSupport| other.path == field.path;
-            let here: BTreeSet<&str> =
-                fields.iter().filter(same).map(|other| other.version).collect();
-            let only = if here == versions {
-                String::new()
-            } else {
-                format!(" (only {})", here.into_iter().collect::<Vec<_>>().join(", "))
-            };
-            let support = verdict(field);
-            page.push_str(&format!("| `{}`{only} | {support} |\n", field.path));
-        }
+        page.push_str(&fields_of(group, kind));
     }
     current("reference/fields.md", &page);
 }
 
-/// Group and name of each kind, those of the standard group first.
+/// Group and name of each kind, those of the Gateway API first.
 fn kinds() -> Vec<(&'static str, &'static str)> {
     let mut kinds: Vec<_> =
         translate::field_support().iter().map(|field| (field.group, field.kind)).collect();
     kinds.sort_unstable();
     kinds.dedup();
+    kinds.sort_by_key(|(group, _)| match *group {
+        "gateway.networking.k8s.io" => 0,
+        "gateway.networking.x-k8s.io" => 1,
+        _ => 2,
+    });
     kinds
+}
+
+/// A table of one kind. Fields below one that has no verdict but theirs are in its line.
+fn fields_of(group: &str, kind: &str) -> String {
+    let all = translate::field_support();
+    let mine = |field: &&FieldSupport| field.group == group && field.kind == kind;
+    let fields: Vec<&FieldSupport> = all.iter().filter(mine).collect();
+    let versions: BTreeSet<&str> = fields.iter().map(|field| field.version).collect();
+    let group = if group.is_empty() { "core".to_owned() } else { format!("`{group}`") };
+    let mut text = format!(
+        "\n## {kind}\n\n{group}, {}\n\n| field | |\n|---|---|\n",
+        versions.iter().copied().collect::<Vec<_>>().join(", ")
+    );
+    let mut rows: BTreeMap<&str, (String, BTreeSet<&str>)> = BTreeMap::new();
+    for field in &fields {
+        let row = rows.entry(&field.path).or_insert_with(|| (verdict(field), BTreeSet::new()));
+        row.1.insert(field.version);
+    }
+    let mut whole: Option<&str> = None;
+    for (path, row) in &rows {
+        if whole.is_some_and(|above| is_below(path, above)) {
+            continue;
+        }
+        let mut below = rows.iter().filter(|(other, _)| is_below(other, path)).peekable();
+        let folded = below.peek().is_some() && below.all(|(_, other)| other == row);
+        whole = folded.then_some(path);
+        let (verdict, here) = row;
+        let all = if folded { " and all below" } else { "" };
+        let only = if *here == versions {
+            String::new()
+        } else {
+            format!(" (only {})", here.iter().copied().collect::<Vec<_>>().join(", "))
+        };
+        text.push_str(&format!("| `{path}`{all}{only} | {verdict} |\n"));
+    }
+    text
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with(['.', '[']))
 }
 
 fn verdict(field: &FieldSupport) -> String {
@@ -148,7 +204,6 @@ fn commands_and_settings() {
             .args(command)
             .arg("--help")
             .env("COLUMNS", "100")
-            .env_remove("PORTCULLIS_CONFIG")
             .output()
             .expect("the binary runs");
         let help = String::from_utf8_lossy(&output.stdout);
@@ -162,7 +217,9 @@ fn commands_and_settings() {
 #[test]
 fn limits() {
     let mut page = String::from(
-        "# Limits\n\nEvery bound, from the `limits.rs` of each crate. Sizes are in bytes.\n",
+        "# Limits\n\nEvery bound, from the `limits.rs` of each crate. `--max-connections` sets \
+         `connections`; the others are fixed. Those of the data plane are in `/metrics` as \
+         `portcullis_limit`.\n",
     );
     for name in ["api", "http1", "ir", "proxy", "source", "translate"] {
         let path = workspace().join("crates").join(name).join("src/limits.rs");
@@ -205,11 +262,50 @@ fn limits_of(name: &str, path: &Path) -> String {
         }
         doc.clear();
     }
-    let mut section = format!("\n## {name}\n\n| limit | value | |\n|---|---|---|\n");
+    let about = match name {
+        "http1" => "HTTP/1.1 messages",
+        "ir" => "Matching",
+        "proxy" => "Data plane",
+        "source" => "Files",
+        other => panic!("{other} needs a heading"),
+    };
+    let mut section = format!("\n## {about} ({name})\n\n| limit | value | |\n|---|---|---|\n");
     for (limit, value, doc) in rows {
         let value = value.or_else(|| defaults.get(&limit).cloned()).unwrap_or_default();
-        let value = value.replace("Duration::from_", "").replace('|', "\\|");
-        section.push_str(&format!("| `{limit}` | `{value}` | {} |\n", doc.trim()));
+        assert!(!doc.is_empty(), "{limit} of {name} is not described");
+        // The bounds of another crate have a table of their own.
+        if !value.ends_with("Limits::default()") {
+            let doc = doc.trim().replace(['[', ']'], "");
+            section.push_str(&format!("| `{limit}` | {} | {doc} |\n", shown(&value)));
+        }
     }
     section
+}
+
+/// A value of the source as a reader expects it; as it is where no form is known.
+fn shown(value: &str) -> String {
+    let value = value.trim_start_matches("std::time::");
+    let inner = |prefix: &str| {
+        let number = value.strip_prefix(prefix)?.strip_suffix(')')?;
+        Some(number.to_owned())
+    };
+    let value = value.replace('_', "");
+    if let Some(seconds) = inner("Duration::from_secs(") {
+        return format!("{seconds} s");
+    }
+    if let Some(millis) = inner("Duration::from_millis(") {
+        return format!("{millis} ms");
+    }
+    if let Some(kib) = value.strip_suffix(" * 1024") {
+        return format!("{kib} KiB");
+    }
+    if let Some(mib) = value.strip_suffix(" << 20") {
+        return format!("{mib} MiB");
+    }
+    match value.as_str() {
+        "i64::MAX.unsignedabs()" => "2^63 - 1".to_owned(),
+        "true" => "yes".to_owned(),
+        "false" => "no".to_owned(),
+        _ => value.rsplit("::").next().unwrap_or(&value).to_ascii_lowercase(),
+    }
 }

@@ -118,7 +118,13 @@ fn from_issue(
     places.insert(origin.clone(), issue.place.clone());
     let mut finding = Finding::new(issue.code, origin, issue.message.clone());
     finding.level = issue.severity.into();
-    finding.hint.clone_from(&issue.hint);
+    finding.hint = issue.hint.clone().or_else(|| variable_hint(issue, loaded));
+    for (place, why) in &issue.related {
+        let file = ObjectRef::new("", "File", "", &place.file);
+        let origin = Origin::new(Arc::new(file), format!("line {}", place.line));
+        places.insert(origin.clone(), place.clone());
+        finding.related.push((origin, why.clone()));
+    }
     if issue.code == Code::DeprecatedVersion
         && let Some(object) = &issue.object
         && let Some(conversion) = loaded.store.conversion(object)
@@ -126,6 +132,17 @@ fn from_issue(
         finding.fix = lint::version_fix(object, conversion);
     }
     finding
+}
+
+/// Why a value is refused that another tool was to fill in first.
+fn variable_hint(issue: &SourceIssue, loaded: &Loaded) -> Option<String> {
+    let text = loaded.store.text(&issue.place.file)?;
+    let value = text.get(issue.place.start..issue.place.end)?;
+    let refused = matches!(issue.code, Code::SchemaViolation | Code::RuleViolation);
+    (refused && !value.contains('\n') && value.contains("${")).then(|| {
+        "this looks like a variable of another tool; fill it in before the objects are read"
+            .to_owned()
+    })
 }
 
 impl Checked {
@@ -156,7 +173,13 @@ impl Checked {
             origin: (!self.is_file(&finding.origin)).then(|| finding.origin.clone()),
             place: self.place(&finding.origin),
             related: related
-                .map(|(origin, why)| (self.place(origin), format!("{origin}: {why}")))
+                .map(|(origin, why)| {
+                    let why = match self.is_file(origin) {
+                        true => why.clone(),
+                        false => format!("{origin}: {why}"),
+                    };
+                    (self.place(origin), why)
+                })
                 .collect(),
             effect: finding.effect.clone(),
             hint: finding

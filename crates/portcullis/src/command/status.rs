@@ -18,6 +18,11 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode> {
     let complained = loaded.complain();
     let statuses = loaded.statuses();
     match args.output.output {
+        OutputFormat::Text if statuses.is_empty() => {
+            render::note(
+                "no object in PATH has a status; there is no GatewayClass, Gateway or route of ours",
+            );
+        }
         OutputFormat::Text => render::print(&render::status::text(&statuses))?,
         OutputFormat::Json => {
             let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

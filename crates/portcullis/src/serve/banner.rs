@@ -105,6 +105,9 @@ fn routes(ir: &IrSet) -> String {
             action(rule),
         ]
     });
+    if all.is_empty() {
+        return "No route is attached: `portcullis status` says why.\n".to_owned();
+    }
     let mut text = table_text(&["ROUTE", "RULE", "MATCH", "TO"], rows);
     let hidden = all.len().saturating_sub(RULES_SHOWN);
     if hidden > 0 {
@@ -189,9 +192,13 @@ fn candidate(route: &HttpRoute, attachment: &Attachment, listener: &Listener) ->
                 && matched.query.is_empty()
                 && !matches!(matched.path, PathMatch::Regex(_))
         };
-        match rule.action {
-            Action::Forward(_) => Some((rule, rule.matches.iter().find(simple)?)),
-            Action::Redirect(_) | Action::Fail(_) => None,
+        match &rule.action {
+            Action::Forward(backends)
+                if backends.iter().any(|one| matches!(one.target, Target::Cluster(_))) =>
+            {
+                Some((rule, rule.matches.iter().find(simple)?))
+            }
+            Action::Forward(_) | Action::Redirect(_) | Action::Fail(_) => None,
         }
     })?;
     debug_assert!(!rule.matches.is_empty(), "a rule has at least one match");
