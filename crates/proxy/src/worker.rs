@@ -208,8 +208,9 @@ impl Worker {
     /// Regular work beside connections; true while there is a reason to come back.
     fn housekeeping(&self) -> bool {
         let pooled = pool::sweep(&self.upstreams, self.clock.now(), self.limits.pool_idle);
+        let spare = self.scratch.trim();
         self.log.flush();
-        pooled > 0
+        pooled > 0 || spare > 0
     }
 
     fn handle(self: &Rc<Self>, command: Command) -> bool {

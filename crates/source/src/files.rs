@@ -216,7 +216,7 @@ pub(crate) struct Expansion {
     unreadable: Vec<Arc<str>>,
     issues: Vec<SourceIssue>,
     /// Real paths of the files, so that a file reached twice is read once.
-    seen: BTreeSet<PathBuf>,
+    pub(crate) real: BTreeSet<PathBuf>,
 }
 
 /// Finds the files of `paths`: folders are searched for `.yaml`, `.yml` and `.json`, in the order
@@ -254,7 +254,7 @@ impl Expansion {
             if self.files.len() == limits::MAX_FILES {
                 self.unreadable(&path, &format!("more than {} files", limits::MAX_FILES));
             }
-        } else if self.seen.insert(real) {
+        } else if self.real.insert(real) {
             self.files.push(Found { path, named });
         }
     }
@@ -351,7 +351,8 @@ fn is_hidden(path: &Path) -> bool {
     file_name(path).starts_with('.')
 }
 
-fn has_extension(path: &Path) -> bool {
+/// Whether a file in a folder is input, by its name.
+pub(crate) fn has_extension(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     matches!(extension, Some("yaml" | "yml" | "json"))
 }

@@ -33,7 +33,7 @@ pub const MAX_SIMPLE_KEY: usize = 1024;
 pub const MAX_ANNOTATED_ENDPOINTS: usize = 1000;
 
 /// Quiet time after a file event before the files are read again.
-pub const DEBOUNCE_QUIET: std::time::Duration = std::time::Duration::from_millis(20);
+pub const DEBOUNCE_QUIET: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Longest wait for that quiet time.
 pub const DEBOUNCE_LONGEST: std::time::Duration = std::time::Duration::from_millis(100);

@@ -1,22 +1,27 @@
 //! Tells when files may have changed.
 //!
 //! Folders are watched, not files, so that an editor's rename and the symlink swap of a mounted
-//! ConfigMap are seen. An event says only "read again": what it names is not looked at. A slow
-//! comparison finds changes where the file system sends no events.
+//! ConfigMap are seen. An event says only "read again"; those are passed by that tell of bytes
+//! written to a file that is no input, such as a log beside the folder. A slow comparison finds
+//! changes where the file system sends no events.
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::ModifyKind};
 
 use crate::{
-    files::{self, Stamp},
+    files::{self, Expansion, Stamp},
     limits,
 };
 
@@ -72,11 +77,11 @@ impl Watcher {
         let (control, messages) = mpsc::channel();
         let (signal, signals) = mpsc::sync_channel(1);
         let events = control.clone();
+        let inputs = Inputs::default();
+        let known = inputs.clone();
         let inotify = if timing.events {
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                // Reading a file is an event too, and we read them.
-                let read = event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_)));
-                if !read {
+                if event.map_or(true, |event| known.concern(&event)) {
                     // The other end is gone only when the watcher is being dropped.
                     drop(events.send(Message::Event));
                 }
@@ -92,6 +97,7 @@ impl Watcher {
             notify: inotify.ok(),
             folders: BTreeSet::new(),
             snapshot: Stamps::new(),
+            inputs,
         };
         state.look();
         let thread = thread::Builder::new()
@@ -121,6 +127,33 @@ impl Drop for Watcher {
     }
 }
 
+/// Names of the files that are input, without their folders.
+#[derive(Clone, Default)]
+struct Inputs(Arc<Mutex<BTreeSet<OsString>>>);
+
+impl Inputs {
+    fn set(&self, expansion: &Expansion, paths: &[PathBuf]) {
+        let files = expansion.files.iter().map(|file| &file.path).chain(&expansion.real);
+        let names = files.chain(paths).filter_map(|path| path.file_name());
+        let names = names.map(OsString::from).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    /// Whether an event may be about an input. Reading a file is an event too, and we read them.
+    fn concern(&self, event: &notify::Event) -> bool {
+        if matches!(event.kind, EventKind::Access(_)) {
+            return false;
+        }
+        if !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_))) || event.need_rescan() {
+            return true;
+        }
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        event.paths.iter().any(|path| {
+            files::has_extension(path) || path.file_name().is_none_or(|name| names.contains(name))
+        })
+    }
+}
+
 type Stamps = BTreeSet<(PathBuf, Option<Stamp>)>;
 
 struct State {
@@ -131,6 +164,7 @@ struct State {
     folders: BTreeSet<PathBuf>,
     /// The state of every file at the last look.
     snapshot: Stamps,
+    inputs: Inputs,
 }
 
 impl State {
@@ -198,6 +232,7 @@ impl State {
                 break;
             }
         }
+        self.inputs.set(&expansion, &self.paths);
         let stamps: Stamps = expansion
             .files
             .iter()

@@ -109,6 +109,36 @@ snapshot! {
     cluster_trust_bundles: ClusterTrustBundle,
 }
 
+impl Snapshot {
+    /// Everything but the routes: all that lowering a route may depend on beside the route.
+    pub(crate) fn without_routes(&self) -> Self {
+        Self {
+            gateway_classes: self.gateway_classes.clone(),
+            gateways: self.gateways.clone(),
+            listener_sets: self.listener_sets.clone(),
+            http_routes: ObjMap::new(),
+            grpc_routes: ObjMap::new(),
+            tls_routes: ObjMap::new(),
+            tcp_routes: ObjMap::new(),
+            udp_routes: ObjMap::new(),
+            reference_grants: self.reference_grants.clone(),
+            backend_tls_policies: self.backend_tls_policies.clone(),
+            x_backends: self.x_backends.clone(),
+            x_backend_traffic_policies: self.x_backend_traffic_policies.clone(),
+            x_meshes: self.x_meshes.clone(),
+            x_telemetry_policies: self.x_telemetry_policies.clone(),
+            namespaces: self.namespaces.clone(),
+            services: self.services.clone(),
+            secrets: self.secrets.clone(),
+            config_maps: self.config_maps.clone(),
+            cluster_trust_bundles: self.cluster_trust_bundles.clone(),
+            others: self.others.clone(),
+            issues: self.issues.clone(),
+            open: self.open,
+        }
+    }
+}
+
 fn object_ref(group: &str, kind: &str, name: &ObjectName) -> ObjectRef {
     ObjectRef {
         group: group.into(),

@@ -18,7 +18,7 @@ use crate::policy::backend_tls;
 use crate::refs;
 use crate::routes::inputs::{ListenerView, Parents, RouteInputs, gateways_by_listener, gather};
 use crate::routes::{Entity, Lower, Lowered, lower};
-use crate::settings::{Capabilities, Settings};
+use crate::settings::Settings;
 use crate::snapshot::{ObjMap, Snapshot};
 use crate::status::Statuses;
 use crate::world::World;
@@ -48,7 +48,8 @@ pub fn translate(snapshot: &Snapshot, settings: &Settings) -> Translation {
 /// [`translate`] with a memory: routes whose inputs did not change are not lowered again.
 #[derive(Debug, Default)]
 pub struct Translator {
-    capabilities: Option<Capabilities>,
+    /// What the routes saw around them at the last update.
+    surroundings: Option<(Settings, Snapshot)>,
     certificates: Store,
     views: BTreeMap<ListenerId, Arc<ListenerView>>,
     http: Cache<HttpRoute>,
@@ -71,15 +72,19 @@ struct Entry<R> {
 impl Translator {
     /// The same as [`translate`], faster when little changed since the last call.
     pub fn update(&mut self, snapshot: &Snapshot, settings: &Settings) -> Translation {
-        if self.capabilities != Some(settings.capabilities) {
-            *self = Self { capabilities: Some(settings.capabilities), ..Self::default() };
+        let surroundings = (settings.clone(), snapshot.without_routes());
+        let known = self.surroundings.take();
+        if known.as_ref().map(|(known, _)| known.capabilities) != Some(settings.capabilities) {
+            *self = Self::default();
         }
+        let same_surroundings = known.as_ref() == Some(&surroundings);
+        self.surroundings = Some(surroundings);
         self.lowered = 0;
         let world = World::new(snapshot, settings);
         let classes = Classes::new(&world);
         let mut gateways = gateways::lower(&world, &classes, &mut self.certificates);
         self.certificates.turn();
-        let routes = self.routes(&world, &gateways);
+        let routes = self.routes(&world, &gateways, same_surroundings);
         let certificates = std::mem::take(&mut gateways.certificates);
         let mut translation = collect(&world, classes, &gateways, &routes);
         keep_used(&mut translation.ir, certificates);
@@ -91,51 +96,78 @@ impl Translator {
         self.lowered
     }
 
-    fn routes(&mut self, world: &World<'_>, gateways: &Gateways<'_>) -> Vec<Arc<Lowered>> {
+    fn routes(
+        &mut self,
+        world: &World<'_>,
+        gateways: &Gateways<'_>,
+        same_surroundings: bool,
+    ) -> Vec<Arc<Lowered>> {
         let parents = Parents::new(gateways, &mut self.views);
         let snapshot = world.snapshot;
-        let count = &mut self.lowered;
-        let mut all = refresh(world, &parents, &snapshot.grpc_routes, &mut self.grpc, count);
-        all.extend(refresh(world, &parents, &snapshot.http_routes, &mut self.http, count));
-        all.extend(refresh(world, &parents, &snapshot.tcp_routes, &mut self.tcp, count));
-        all.extend(refresh(world, &parents, &snapshot.tls_routes, &mut self.tls, count));
-        all.extend(refresh(world, &parents, &snapshot.udp_routes, &mut self.udp, count));
+        let mut round = Round { world, parents, same_surroundings, lowered: 0 };
+        let mut all = round.refresh(&snapshot.grpc_routes, &mut self.grpc);
+        all.extend(round.refresh(&snapshot.http_routes, &mut self.http));
+        all.extend(round.refresh(&snapshot.tcp_routes, &mut self.tcp));
+        all.extend(round.refresh(&snapshot.tls_routes, &mut self.tls));
+        all.extend(round.refresh(&snapshot.udp_routes, &mut self.udp));
+        self.lowered = round.lowered;
         all
     }
 }
 
-/// Lowers the routes of one kind, as far as their inputs changed. Old and new routes are walked
-/// side by side, since both are in the order of their names.
-fn refresh<R: Lower>(
-    world: &World<'_>,
-    parents: &Parents<'_>,
-    routes: &ObjMap<R>,
-    cache: &mut Cache<R>,
-    count: &mut usize,
-) -> Vec<Arc<Lowered>> {
-    let mut old = std::mem::take(cache).into_iter().peekable();
-    let mut entries = Vec::with_capacity(routes.len());
-    for (name, route) in routes {
-        while old.next_if(|(other, _)| other < name).is_some() {}
-        let before = old.next_if(|(other, _)| other == name).map(|(_, entry)| entry);
+/// One update of all routes.
+struct Round<'a, 'w> {
+    world: &'a World<'w>,
+    parents: Parents<'a>,
+    /// Nothing but routes differs from the last update.
+    same_surroundings: bool,
+    /// How many routes were lowered.
+    lowered: usize,
+}
+
+impl Round<'_, '_> {
+    /// Lowers the routes of one kind, as far as they or their inputs changed. Old and new routes
+    /// are walked side by side, since both are in the order of their names.
+    fn refresh<R: Lower>(&mut self, routes: &ObjMap<R>, cache: &mut Cache<R>) -> Vec<Arc<Lowered>> {
+        let mut old = std::mem::take(cache).into_iter().peekable();
+        let mut entries = Vec::with_capacity(routes.len());
+        for (name, route) in routes {
+            while old.next_if(|(other, _)| other < name).is_some() {}
+            let before = old.next_if(|(other, _)| other == name).map(|(_, entry)| entry);
+            entries.push((name.clone(), self.entry(name, route, before)));
+        }
+        let all = entries.iter().map(|(_, entry)| Arc::clone(&entry.lowered)).collect();
+        *cache = entries.into_iter().collect();
+        all
+    }
+
+    fn entry<R: Lower>(
+        &mut self,
+        name: &ObjectName,
+        route: &Arc<R>,
+        before: Option<Entry<R>>,
+    ) -> Entry<R> {
+        let before = match before {
+            Some(entry) if self.same_surroundings && Arc::ptr_eq(&entry.route, route) => {
+                return entry;
+            }
+            before => before,
+        };
         let object = before.as_ref().map(|entry| Arc::clone(entry.lowered.object()));
         let object = object.unwrap_or_else(|| object_ref::<R>(name));
-        let inputs = gather(world, parents, &object, &**route);
+        let inputs = gather(self.world, &self.parents, &object, &**route);
         let kept = before.filter(|entry| {
             entry.inputs == inputs && (Arc::ptr_eq(&entry.route, route) || entry.route == *route)
         });
         let lowered = match kept {
             Some(entry) => entry.lowered,
             None => {
-                *count = count.saturating_add(1);
-                Arc::new(lower(object, &**route, &inputs, world.settings.capabilities))
+                self.lowered = self.lowered.saturating_add(1);
+                Arc::new(lower(object, &**route, &inputs, self.world.settings.capabilities))
             }
         };
-        entries.push((name.clone(), Entry { route: Arc::clone(route), inputs, lowered }));
+        Entry { route: Arc::clone(route), inputs, lowered }
     }
-    let all = entries.iter().map(|(_, entry)| Arc::clone(&entry.lowered)).collect();
-    *cache = entries.into_iter().collect();
-    all
 }
 
 fn collect(
@@ -204,7 +236,10 @@ fn place(
         let status = route.status.as_ref()?;
         Some((Arc::clone(route.object()), Arc::clone(status)))
     });
-    statuses.append(&mut own.collect());
+    // The few into the many: appending inserts one by one.
+    let mut all: Statuses = own.collect();
+    all.append(statuses);
+    *statuses = all;
 }
 
 /// A TCP or UDP listener cannot tell routes apart: only the oldest keeps its attachment.

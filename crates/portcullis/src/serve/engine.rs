@@ -81,11 +81,14 @@ impl Engine {
         let started = Instant::now();
         let load = self.store.load(self.reader.read());
         let mut reports: Vec<Report> = load.issues.iter().map(Report::from_issue).collect();
+        let loaded = started.elapsed();
         if load.changed || self.sequence == 0 {
             let (translation, endpoints) = self.translate().await?;
+            let translated = started.elapsed();
             self.publish(translation, endpoints).await;
             let revision = self.revision();
             tracing::info!(%revision, elapsed = ?started.elapsed(), "serving");
+            tracing::debug!(?loaded, ?translated, "since the change was seen");
         }
         let diagnostics = self.served.translation.diagnostics.iter();
         reports.extend(diagnostics.map(|found| Report::from_diagnostic(found, &self.store)));
@@ -128,10 +131,11 @@ impl Engine {
             self.renew_statuses();
             return;
         }
-        self.served.ir = Arc::new(translation.ir.clone());
-        self.served.translation = translation;
-        self.served.endpoints = endpoints;
+        let ir = Arc::new(translation.ir.clone());
+        // Held until the new revision serves: freeing thousands of objects takes its time.
+        let before = std::mem::replace(&mut self.served, Served { translation, ir, endpoints });
         self.apply().await;
+        drop(before);
     }
 
     /// Sends the present table as a new revision.
@@ -151,6 +155,7 @@ impl Engine {
             published.revision = Some(ack.revision);
             published.reloads = published.reloads.saturating_add(1);
         }
+        drop(previous);
         self.facts = Facts::from_ack(&ack);
         self.facts.machine_addresses = machine_addresses();
         self.renew_statuses();

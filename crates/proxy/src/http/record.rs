@@ -11,7 +11,7 @@ use crate::{
     http::{connection::Connection, scratch::Scratch},
     observe::{
         access_log::Line,
-        metrics::{Exchanged, backend_name, count_bytes, namespaced, rule_name},
+        metrics::{Exchanged, count_bytes},
         reason::Reason,
     },
     worker::{Worker, WorkerTable},
@@ -126,7 +126,7 @@ impl<'t> Record<'t> {
         self.count_totals(worker);
         worker.log.line(now, |line| {
             line.text("request_id", scratch.names.request_id.as_bytes());
-            line.display("client", connection.peer);
+            line.address("client", connection.peer);
             self.log_outcome(line, now.saturating_duration_since(self.start));
         });
     }
@@ -140,7 +140,7 @@ impl<'t> Record<'t> {
 
     fn log_request(&self, line: &mut Line<'_>, connection: &Connection, scratch: &Scratch) {
         line.text("request_id", scratch.names.request_id.as_bytes());
-        line.display("client", connection.peer);
+        line.address("client", connection.peer);
         let method = scratch.request.method_span().of(scratch.input.kept());
         line.text("method", method);
         line.text("host", scratch.names.host.as_bytes());
@@ -173,18 +173,27 @@ impl<'t> Record<'t> {
 
     fn log_route(&self, line: &mut Line<'_>) {
         if let Some(listener) = self.listener {
-            line.display("gateway", namespaced(&listener.listener.gateway));
+            let gateway = &listener.listener.gateway;
+            line.joined("gateway", &[&gateway.namespace, "/", &gateway.name]);
             line.text("listener", listener.listener.id.name.as_bytes());
         }
         if let Some(found) = &self.found {
             line.display("route", &found.entry.route.object);
-            line.display("rule", rule_name(&found.entry.rule));
+            match &found.entry.rule.name {
+                Some(name) => line.text("rule", name.as_bytes()),
+                None => line.position("rule", found.entry.rule.index),
+            }
         }
         if let Some((_, backend)) = self.backend {
-            line.display("backend", backend_name(backend));
+            match &backend.target {
+                ir::Target::Cluster(cluster) => line.display("backend", cluster),
+                ir::Target::Fail(reason) => {
+                    line.text("backend", Reason::from(*reason).as_str().as_bytes());
+                }
+            }
         }
         if let Some(endpoint) = self.endpoint {
-            line.display("endpoint", endpoint);
+            line.address("endpoint", endpoint);
             line.number("attempts", u64::from(self.attempts));
         }
         if let Some((rule, predicate)) = &self.closest {

@@ -46,12 +46,26 @@ pub(crate) struct ScratchPool {
     #[expect(clippy::vec_box, reason = "moves between here and its users many times")]
     free: RefCell<Vec<Box<Scratch>>>,
     taken: Cell<usize>,
+    /// The fewest that were free at once since the last [`ScratchPool::trim`].
+    unused: Cell<usize>,
 }
 
 impl ScratchPool {
     pub(crate) fn take(&self) -> Box<Scratch> {
         self.taken.set(self.taken.get().saturating_add(1));
-        self.free.borrow_mut().pop().unwrap_or_default()
+        let mut free = self.free.borrow_mut();
+        let scratch = free.pop().unwrap_or_default();
+        self.unused.set(self.unused.get().min(free.len()));
+        scratch
+    }
+
+    /// Frees what nobody needed since the last call. Returns how many remain.
+    pub(crate) fn trim(&self) -> usize {
+        let mut free = self.free.borrow_mut();
+        let needed = free.len().saturating_sub(self.unused.get());
+        free.truncate(needed);
+        self.unused.set(free.len());
+        free.len()
     }
 
     /// Whether so few are in use that a connection may hold on to its own between requests.

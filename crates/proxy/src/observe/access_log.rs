@@ -2,8 +2,10 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt::Write as _,
     fs::{File, OpenOptions},
     io::{self, Write},
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -175,11 +177,41 @@ impl Line<'_> {
         push_decimal(value, self.out);
     }
 
+    /// Texts one after another.
+    pub(crate) fn joined(&mut self, name: &str, parts: &[&str]) {
+        self.name(name);
+        self.out.push(b'"');
+        parts.iter().for_each(|part| escape(part.as_bytes(), self.out));
+        self.out.push(b'"');
+    }
+
+    /// A number where names may stand, too.
+    pub(crate) fn position(&mut self, name: &str, value: u32) {
+        self.name(name);
+        self.out.push(b'"');
+        push_decimal(u64::from(value), self.out);
+        self.out.push(b'"');
+    }
+
+    /// As [`Line::display`] would write it; IPv4 without the machinery of formatting.
+    pub(crate) fn address(&mut self, name: &str, value: SocketAddr) {
+        let SocketAddr::V4(address) = value else { return self.display(name, value) };
+        self.name(name);
+        let mut before = b'"';
+        for octet in address.ip().octets() {
+            self.out.push(before);
+            push_decimal(u64::from(octet), self.out);
+            before = b'.';
+        }
+        self.out.push(b':');
+        push_decimal(u64::from(address.port()), self.out);
+        self.out.push(b'"');
+    }
+
     pub(crate) fn display(&mut self, name: &str, value: impl std::fmt::Display) {
         self.name(name);
         self.out.push(b'"');
-        let mut escaping = Escaping(self.out);
-        if write!(escaping, "{value}").is_err() {
+        if write!(Escaping(self.out), "{value}").is_err() {
             tracing::debug!("a log value failed to format");
         }
         self.out.push(b'"');
@@ -200,13 +232,9 @@ impl Line<'_> {
 
 struct Escaping<'a>(&'a mut Vec<u8>);
 
-impl Write for Escaping<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        escape(bytes, self.0);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+impl std::fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        escape(text.as_bytes(), self.0);
         Ok(())
     }
 }

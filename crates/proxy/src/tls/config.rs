@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ir::{Certificate, CertificateId, ListenerId, ListenerTable, Protocol, Table};
-use rustls::{ServerConfig, crypto::CryptoProvider, sign::CertifiedKey};
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, hash::HashAlgorithm},
+    sign::CertifiedKey,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::tls::resolver::Certificates;
@@ -30,10 +34,7 @@ pub(crate) struct TlsConfigs {
 
 impl TlsConfigs {
     pub(crate) fn new() -> Self {
-        Self {
-            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
-            known: BTreeMap::new(),
-        }
+        Self { provider: Arc::new(provider()), known: BTreeMap::new() }
     }
 
     /// The configurations that `table` needs. A listener whose certificates cannot be used has
@@ -74,6 +75,7 @@ impl TlsConfigs {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Certificates { entries }));
+        config.ignore_client_order = true;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Tickets belong to this listener and these certificates: none resumes elsewhere.
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
@@ -93,6 +95,18 @@ impl TlsConfigs {
         let key = self.provider.key_provider.load_private_key(key)?;
         Ok(Arc::new(CertifiedKey::new(chain, key)))
     }
+}
+
+/// The usual algorithms, with AES-128 and SHA-256 before AES-256 and SHA-384. Both are beyond
+/// reach (RFC 8446 makes the former mandatory), but CPUs have instructions for SHA-256 and seldom
+/// for SHA-384, and a handshake hashes and derives dozens of times.
+fn provider() -> CryptoProvider {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| {
+        let hash = suite.tls13().map(|suite| suite.common.hash_provider.algorithm());
+        (hash.is_none(), hash == Some(HashAlgorithm::SHA384))
+    });
+    provider
 }
 
 fn certificates_of(listener: &ListenerTable) -> Option<&[CertificateId]> {

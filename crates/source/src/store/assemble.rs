@@ -1,6 +1,6 @@
 //! From the texts of this moment to objects: who is present, what changed, what to say.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 use std::sync::Arc;
 
 use api::Object;
@@ -14,8 +14,11 @@ use crate::{
 };
 
 /// The objects that the texts name, each where it is first named.
+///
+/// Found by hash and never walked in its order: thousands of names that differ in their last
+/// letters are slow to compare, and every load looks for each of them.
 pub(super) struct Round {
-    present: BTreeMap<ObjectRef, Origin>,
+    present: HashMap<ObjectRef, Origin>,
     /// Later texts of objects that are present already.
     again: BTreeSet<(usize, usize, usize)>,
     /// Names of files with a document that cannot be read at all.
@@ -25,7 +28,7 @@ pub(super) struct Round {
 impl Round {
     pub(super) fn new(files: &[File]) -> Self {
         let mut round =
-            Self { present: BTreeMap::new(), again: BTreeSet::new(), broken: BTreeSet::new() };
+            Self { present: HashMap::new(), again: BTreeSet::new(), broken: BTreeSet::new() };
         for (file_index, file) in files.iter().enumerate() {
             for (chunk_index, (_, chunk)) in file.chunks.iter().enumerate() {
                 let unnamed = chunk.items.iter().any(|(_, item)| {
@@ -55,27 +58,53 @@ impl Round {
 impl Store {
     /// Brings the objects in line with the texts. True if something that is served changed.
     pub(super) fn apply(&mut self, round: &Round) -> bool {
-        let mut changed = false;
-        let gone: Vec<ObjectRef> = self
-            .entries
-            .iter()
-            .filter(|(reference, entry)| {
+        let mut gone = Vec::new();
+        let mut settled = HashSet::with_capacity(self.entries.len());
+        for (reference, entry) in &mut self.entries {
+            let Some(origin) = round.present.get(reference).copied() else {
+                entry.origin = None;
                 // The document that cannot be read may be this object's.
-                !round.present.contains_key(reference) && !round.broken.contains(&entry.file)
-            })
-            .map(|(reference, _)| reference.clone())
-            .collect();
+                if !round.broken.contains(&entry.file) {
+                    gone.push(reference.clone());
+                }
+                continue;
+            };
+            let file = self.files.get(origin.file);
+            if file.is_some_and(|file| settle(entry, file, origin)) {
+                settled.insert((origin.file, origin.chunk, origin.item));
+            }
+        }
+        let mut changed = !gone.is_empty();
         for reference in gone {
             self.remove(&reference);
-            changed = true;
         }
-        for entry in self.entries.values_mut() {
-            entry.origin = None;
-        }
-        for (reference, origin) in &round.present {
-            changed |= self.update(reference, *origin);
+        for (reference, origin) in self.unsettled(round, &settled) {
+            changed |= self.update(&reference, origin);
         }
         changed
+    }
+
+    /// The objects that are new, or not as they were, in the order of the texts.
+    fn unsettled(
+        &self,
+        round: &Round,
+        settled: &HashSet<(usize, usize, usize)>,
+    ) -> Vec<(ObjectRef, Origin)> {
+        let mut rest = Vec::new();
+        for (file, content) in self.files.iter().enumerate() {
+            for (chunk, (_, content)) in content.chunks.iter().enumerate() {
+                for (item, (_, content)) in content.items.iter().enumerate() {
+                    let place = (file, chunk, item);
+                    if let Some(identity) = &content.identity
+                        && !round.again.contains(&place)
+                        && !settled.contains(&place)
+                    {
+                        rest.push((identity.clone(), Origin { file, chunk, item }));
+                    }
+                }
+            }
+        }
+        rest
     }
 
     fn remove(&mut self, reference: &ObjectRef) {
@@ -96,25 +125,11 @@ impl Store {
         }
     }
 
+    /// Takes the text of an object that is new or changed.
     fn update(&mut self, reference: &ObjectRef, origin: Origin) -> bool {
         let Some(file) = self.files.get(origin.file).map(|file| Arc::clone(&file.name)) else {
             return false;
         };
-        let Some(admitted) = self.admitted(origin) else {
-            if let Some(entry) = self.entries.get_mut(reference) {
-                entry.origin = Some(origin);
-                entry.file = file;
-            }
-            return false;
-        };
-        let object = admitted.object.clone();
-        if let Some(entry) = self.entries.get_mut(reference)
-            && entry.text_state == object
-        {
-            entry.origin = Some(origin);
-            entry.file = file;
-            return false;
-        }
         let Some(admitted) = self.admitted(origin) else { return false };
         let issues = Arc::clone(&admitted.issues);
         let entry = next_entry(self.entries.get(reference), admitted, file, origin);
@@ -178,6 +193,21 @@ impl Store {
             None => issue,
         }
     }
+}
+
+/// Notes where the text of an object is now. True if what it says is what is served already, or
+/// says nothing that can be served.
+fn settle(entry: &mut ObjectEntry, file: &File, origin: Origin) -> bool {
+    let item = file.chunks.get(origin.chunk).and_then(|(_, chunk)| chunk.items.get(origin.item));
+    let admitted = item.and_then(|(_, item)| item.admitted.as_ref());
+    if admitted.is_some_and(|admitted| admitted.object != entry.text_state) {
+        return false;
+    }
+    entry.origin = Some(origin);
+    if !Arc::ptr_eq(&entry.file, &file.name) {
+        entry.file = Arc::clone(&file.name);
+    }
+    true
 }
 
 /// The state of an object after a text that is valid and new.
