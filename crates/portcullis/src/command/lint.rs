@@ -57,7 +57,7 @@ pub(crate) fn run(args: &LintArgs) -> Result<ExitCode> {
     if args.fix {
         let fixed = apply_fixes(&checked)?;
         if fixed > 0 {
-            render::note(&format!("fixed {fixed} findings"));
+            render::note(&format!("fixed {}", counted(fixed, "finding")));
             checked = check(args, &config, &settings)?;
         }
     }
@@ -199,7 +199,11 @@ fn with_baseline(args: &LintArgs, findings: Vec<Finding>) -> Result<Vec<Finding>
     if args.write_baseline {
         fs::write(path, Baseline::new(&findings).to_text())
             .with_context(|| format!("the baseline {} cannot be written", path.display()))?;
-        render::note(&format!("{} findings accepted in {}", findings.len(), path.display()));
+        render::note(&format!(
+            "{} accepted in {}",
+            counted(findings.len(), "finding"),
+            path.display()
+        ));
         return Ok(Vec::new());
     }
     let text = fs::read_to_string(path).with_context(|| {
@@ -207,7 +211,7 @@ fn with_baseline(args: &LintArgs, findings: Vec<Finding>) -> Result<Vec<Finding>
     })?;
     let accepted = Baseline::from_text(&text).apply(findings);
     if accepted.accepted > 0 {
-        render::note(&format!("{} findings are in the baseline", accepted.accepted));
+        render::note(&format!("{} in the baseline", counted(accepted.accepted, "finding")));
     }
     for stale in &accepted.stale {
         render::note(&format!("no longer found, remove it from {}: {stale}", path.display()));
@@ -234,15 +238,19 @@ fn print(format: LintFormat, checked: &Checked, findings: &[Finding]) -> Result<
 
 fn summary(findings: &[Finding]) -> String {
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    let of = |count: usize, word: &str| match count {
-        1 => format!("1 {word}"),
-        count => format!("{count} {word}s"),
-    };
     match (count(Level::Error), count(Level::Warning), count(Level::Note)) {
         (0, 0, 0) => "nothing found".to_owned(),
         (errors, warnings, notes) => {
-            format!("{}, {}, {}", of(errors, "error"), of(warnings, "warning"), of(notes, "note"))
+            let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+            format!("{errors}, {warnings}, {}", counted(notes, "note"))
         }
+    }
+}
+
+fn counted(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
     }
 }
 
