@@ -4,7 +4,7 @@ use super::names;
 use cel::{
     Env, ExecutionError,
     common::{
-        types::{CelBool, CelList, CelOptional, CelString},
+        types::{CelBool, CelInt, CelList, CelOptional, CelString},
         value::Val,
     },
 };
@@ -29,6 +29,7 @@ fn environment() -> Env {
     let added = [
         env.add_extension(cel::extensions::strings).is_ok(),
         cel::add_member_overload!(env, fn matches_compiled: (CelString, CelString) -> Result<CelBool>).is_ok(),
+        cel::add_overload!(env, fn duration: (CelString) -> Result<CelInt>).is_ok(),
         cel::add_overload!(env, fn is_ip: (CelString) -> CelBool, name = "isIP").is_ok(),
         cel::add_overload!(env, fn subdomain_format: () -> CelString, name = "format.dns1123Subdomain").is_ok(),
         cel::add_overload!(env, fn label_format: () -> CelString, name = "format.dns1123Label").is_ok(),
@@ -62,6 +63,17 @@ fn matches_compiled(
         };
         Ok(CelBool::from(matched))
     })
+}
+
+/// The standard's `duration` for texts as Gateway API has them (GEP-2257), in milliseconds. Rules
+/// only compare durations. The type of the CEL library comes with every time zone of the world,
+/// two megabytes of memory in each process.
+fn duration(text: &CelString<'_>) -> Result<CelInt, ExecutionError> {
+    let invalid = |error: String| ExecutionError::function_error("duration", error);
+    let parsed =
+        crate::duration::parse(text.inner()).map_err(|error| invalid(error.to_string()))?;
+    let millis = i64::try_from(parsed.as_millis()).map_err(|error| invalid(error.to_string()))?;
+    Ok(CelInt::from(millis))
 }
 
 /// Kubernetes' `isIP`: no IPv4 address inside an IPv6 one, no zone, no leading zeros.
