@@ -9,11 +9,23 @@
     reason = "a test fails by a panic"
 )]
 
+#[path = "rehearsal/cors.rs"]
+mod cors;
 #[path = "rehearsal/filters.rs"]
 mod filters;
+#[path = "rehearsal/gateways.rs"]
+mod gateways;
 #[path = "rehearsal/kit.rs"]
 mod kit;
+#[path = "rehearsal/listener_sets.rs"]
+mod listener_sets;
 #[path = "rehearsal/listeners.rs"]
 mod listeners;
 #[path = "rehearsal/matching.rs"]
 mod matching;
+#[path = "rehearsal/routes.rs"]
+mod routes;
+#[path = "rehearsal/tls.rs"]
+mod tls;
+#[path = "rehearsal/traffic.rs"]
+mod traffic;
