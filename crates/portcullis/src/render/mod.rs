@@ -1,5 +1,6 @@
 //! How results are printed. Only this module writes to standard output and standard error.
 
+mod mask;
 pub(crate) mod report;
 pub(crate) mod status;
 

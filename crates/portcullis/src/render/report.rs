@@ -1,12 +1,17 @@
 //! Findings as text: the place in the file first, in the form rustc made familiar.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use analyze::lint::Level;
 use annotate_snippets::{AnnotationKind, Group, Level as Style, Message, Renderer, Snippet};
 use ir::Origin;
 use source::{Place, SourceIssue, Store};
 use translate::Diagnostic;
+
+use super::mask;
 
 /// One finding, whoever made it, with places instead of field paths.
 #[derive(Clone, Debug)]
@@ -68,6 +73,16 @@ pub(crate) type Texts = BTreeMap<Arc<str>, Arc<str>>;
 /// Reports one after the other, styled; the stream drops the style where it is not a terminal.
 pub(crate) fn text(reports: &[Report], texts: &Texts) -> String {
     let renderer = Renderer::styled();
+    let places = |report: &Report| {
+        let related = report.related.iter().filter_map(|(place, _)| place.clone());
+        report.place.clone().into_iter().chain(related).collect::<Vec<_>>()
+    };
+    let shown = reports.iter().flat_map(places).map(|place| place.file).collect::<BTreeSet<_>>();
+    let texts = &texts
+        .iter()
+        .filter(|(file, _)| shown.contains(*file))
+        .map(|(file, text)| (Arc::clone(file), mask::secrets(text)))
+        .collect();
     let mut out = String::new();
     for report in reports {
         out.push_str(&renderer.render(&[group(report, texts)]));

@@ -77,6 +77,9 @@ impl Finding {
 /// The label by which selectors find a namespace by name; the API server sets it.
 pub(super) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
+/// What is said of a value in a Secret that is refused.
+const SECRET_VALUE: &str = "the value, which is not shown, does not fit: `data` maps names to base64, `stringData` maps names to text";
+
 /// Judges one object. `prefix` is its place in the document.
 pub(super) fn admit(value: Value, prefix: String, spans: &SpanTree, text: &str) -> Item {
     let whole = spans.find(&prefix);
@@ -303,13 +306,16 @@ impl Item {
             };
             let written = written_path(&violation.path, self.conversion.as_ref());
             let mut span = self.find(spans, text, &violation.path);
+            let secret = identity.group.is_empty() && &*identity.kind == "Secret";
+            // The API server's words show the value.
+            let why = if secret { SECRET_VALUE } else { &*violation.message };
             let message = if code == Code::UnknownField {
                 span = spans.find(&join(&self.prefix, &written)).key.unwrap_or(span);
                 format!("{} has no field {written}; it is ignored", identity.kind)
             } else if written.is_empty() {
-                format!("{identity} is not valid: {}", violation.message)
+                format!("{identity} is not valid: {why}")
             } else {
-                format!("{identity} is not valid: {written}: {}", violation.message)
+                format!("{identity} is not valid: {written}: {why}")
             };
             let hint = violation.hint.as_ref().map(|name| format!("did you mean `{name}`?"));
             self.findings.push(Finding::new(code, span, &written, message).hint(hint));
