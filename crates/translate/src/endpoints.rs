@@ -185,8 +185,8 @@ pub fn is_routable(ip: IpAddr) -> bool {
                 || ip.is_broadcast()
                 || ip.octets().first() == Some(&0))
         }
-        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-            Some(mapped) => is_routable(IpAddr::V4(mapped)),
+        IpAddr::V6(ip) => match ip.to_ipv4() {
+            Some(inner) => is_routable(IpAddr::V4(inner)),
             None => {
                 !(ip.is_loopback()
                     || ip.is_unspecified()
