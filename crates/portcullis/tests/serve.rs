@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{OFFSET, Server};
+use support::{BASE, OFFSET, Server, route, serve};
 use testkit::{
     eventually,
     folder::Folder,
@@ -17,48 +17,6 @@ use testkit::{
     raw::{Client, get},
     recorder::{Recorder, Reply},
 };
-
-const BASE: &str = "
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: portcullis}
-spec: {controllerName: portcullis.dev/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: web}
-spec:
-  gatewayClassName: portcullis
-  listeners:
-    - {name: http, port: 8080, protocol: HTTP}
-";
-
-fn route(name: &str, prefix: &str, backend: &Recorder) -> String {
-    format!(
-        "
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{name: {name}}}
-spec:
-  parentRefs: [{{name: web}}]
-  rules:
-    - matches: [{{path: {{type: PathPrefix, value: {prefix}}}}}]
-      backendRefs: [{{name: {name}, port: 80}}]
----
-apiVersion: v1
-kind: Service
-metadata:
-  name: {name}
-  annotations: {{portcullis.dev/endpoints: \"{}\"}}
-spec: {{ports: [{{port: 80}}]}}
-",
-        backend.addr()
-    )
-}
-
-fn serve(folder: &Folder) -> Server {
-    Server::start(&[folder.path().to_str().expect("a path")])
-}
 
 fn json(address: SocketAddr, path: &str) -> Value {
     let response = get(address, "localhost", path);

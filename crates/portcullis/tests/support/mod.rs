@@ -15,7 +15,8 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use testkit::{ports::Port, process::Process};
+use serde_json::Value;
+use testkit::{folder::Folder, ports::Port, process::Process, raw::get, recorder::Recorder};
 
 pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_portcullis")
@@ -40,7 +41,11 @@ pub struct Server {
 impl Server {
     /// Starts `serve` with `arguments` in the workspace folder and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
-        let address = own_address();
+        Self::start_on(&own_address(), arguments)
+    }
+
+    /// As [`Server::start`], with the value of `--address`.
+    pub fn start_on(address: &str, arguments: &[&str]) -> Self {
         let ports = (Port::free(), Port::free());
         let health = SocketAddr::from(([127, 0, 0, 1], ports.0.number()));
         let admin = SocketAddr::from(([127, 0, 0, 1], ports.1.number()));
@@ -49,18 +54,25 @@ impl Server {
             .current_dir(workspace())
             .arg("serve")
             .args(arguments)
-            .args(["--address", &address, "--port-offset", &OFFSET.to_string()])
+            .args(["--address", address, "--port-offset", &OFFSET.to_string()])
             .args(["--metrics-address", &health.to_string()])
             .args(["--admin-address", &admin.to_string()])
             .args(["--workers", "2", "--drain-min", "0s"]);
         let mut process = Process::start(&mut command);
         process.wait_ready(health);
-        Self { process, address, health, admin, _ports: ports }
+        Self { process, address: address.to_owned(), health, admin, _ports: ports }
     }
 
     /// The socket of a listener, by the port in its object.
     pub fn listener(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address.parse().expect("an address"), port + OFFSET)
+    }
+
+    /// What an admin path answers, as JSON.
+    pub fn admin_json(&self, path: &str) -> Value {
+        let response = get(self.admin, "localhost", path);
+        assert_eq!(response.status, 200, "{path}");
+        response.json()
     }
 
     /// A command of a document with this server's address and ports.
@@ -80,6 +92,51 @@ fn own_address() -> String {
     let id = std::process::id();
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("127.{}.{}.{next}", 64 + (id >> 8) % 128, id % 256)
+}
+
+/// A class and a Gateway with one HTTP listener on 8080; its list of listeners can be continued.
+pub const BASE: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: portcullis}
+spec: {controllerName: portcullis.dev/gateway-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: web}
+spec:
+  gatewayClassName: portcullis
+  listeners:
+    - {name: http, port: 8080, protocol: HTTP}
+";
+
+/// A route for a path prefix, and the Service of the same name at the backend.
+pub fn route(name: &str, prefix: &str, backend: &Recorder) -> String {
+    format!(
+        "
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: {name}}}
+spec:
+  parentRefs: [{{name: web}}]
+  rules:
+    - matches: [{{path: {{type: PathPrefix, value: {prefix}}}}}]
+      backendRefs: [{{name: {name}, port: 80}}]
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {name}
+  annotations: {{portcullis.dev/endpoints: \"{}\"}}
+spec: {{ports: [{{port: 80}}]}}
+",
+        backend.addr()
+    )
+}
+
+/// Serves a folder.
+pub fn serve(folder: &Folder) -> Server {
+    Server::start(&[folder.path().to_str().expect("a path")])
 }
 
 /// A command of a document and the lines that its output must hold, in this order.
