@@ -11,7 +11,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
     },
     thread::{self, JoinHandle},
@@ -19,6 +19,7 @@ use std::{
 };
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::ModifyKind};
+use parking_lot::Mutex;
 
 use crate::{
     files::{self, Expansion, Stamp},
@@ -136,7 +137,7 @@ impl Inputs {
         let files = expansion.files.iter().map(|file| &file.path).chain(&expansion.real);
         let names = files.chain(paths).filter_map(|path| path.file_name());
         let names = names.map(OsString::from).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        *self.0.lock() = names;
     }
 
     /// Whether an event may be about an input. Reading a file is an event too, and we read them.
@@ -147,7 +148,7 @@ impl Inputs {
         if !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_))) || event.need_rescan() {
             return true;
         }
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = self.0.lock();
         event.paths.iter().any(|path| {
             files::has_extension(path) || path.file_name().is_none_or(|name| names.contains(name))
         })

@@ -145,7 +145,9 @@ impl Engine {
         let table = ir::assemble(&self.served.ir, self.revision(), Some(&previous));
         let table = Arc::new(table);
         let endpoints = Some(Arc::clone(&self.served.endpoints));
+        let assembled = Instant::now();
         let ack = self.shared.proxy.apply(Update { table: Arc::clone(&table), endpoints }).await;
+        tracing::debug!(elapsed = ?assembled.elapsed(), "every worker swapped its table");
         self.retry_at =
             ack.ports.iter().any(|port| port.result.is_err()).then(|| Instant::now() + PORT_RETRY);
         {
