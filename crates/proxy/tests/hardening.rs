@@ -358,3 +358,25 @@ fn many_connections_that_stop_in_their_head_end_at_its_deadline_and_disturb_nobo
     assert_eq!(plane.reason(Reason::HeadTimeout), 200);
     assert_eq!(recorder.requests().len(), 1);
 }
+
+// Metrics.
+
+#[test]
+fn metric_series_stop_at_their_limit_and_requests_do_not() {
+    let limits = Limits { metric_series: 3, ..Limits::default() };
+    let plane = Plane::with(limits, AccessLog::Off, 1);
+    let recorder = Recorder::start();
+    let mut config = Config::http(plane.number());
+    config.service("app", &[recorder.addr()]);
+    for number in 0..20 {
+        config.route(&format!("r{number}"), vec![to(&format!("/{number}"), "app")]);
+    }
+    plane.apply(&mut config);
+    let mut client = plane.client();
+    for number in 0..20 {
+        assert_eq!(client.get("a", &format!("/{number}")).status, 200);
+    }
+    plane.apply(&mut config);
+    assert_eq!(client.get("a", "/1").status, 200);
+    assert!(plane.metrics().series.len() <= 3, "{:?}", plane.metrics().series.len());
+}
