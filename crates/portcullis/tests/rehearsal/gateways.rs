@@ -306,3 +306,26 @@ fn listeners_in_conflict_all_lose_and_their_neighbour_serves() {
     conditions(&world.status("Gateway", "infra/web"), &["Accepted=True/ListenersNotValid"]);
     world.table("infra/web", 80, &[("GET a.example /", "one")]);
 }
+
+/// Upstream: the parallel phase of the suite, up to 46 Gateways at a time.
+#[test]
+fn many_gateways_share_a_port_each_on_an_address_of_its_own() {
+    let mut objects = String::new();
+    for index in 0..46 {
+        objects.push_str(&gateway(
+            &format!("web-{index}"),
+            "    - {name: http, port: 80, protocol: HTTP}\n",
+        ));
+    }
+    objects.push_str(&ROUTE.replace("name: web", "name: web-7"));
+    let world = World::start(BACKENDS, &objects);
+    let mut sockets = std::collections::BTreeSet::new();
+    for index in 0..46 {
+        let name = format!("infra/web-{index}");
+        conditions(&world.status("Gateway", &name), &["Programmed=True/Programmed"]);
+        let expected = if index == 7 { "one" } else { "404" };
+        world.table(&name, 80, &[("GET a.example /", expected)]);
+        sockets.insert(world.socket(&name, 80));
+    }
+    assert_eq!(sockets.len(), 46);
+}

@@ -431,3 +431,61 @@ fn a_sets_listener_says_which_kinds_it_takes() {
         conditions(&listener, &[reason]);
     }
 }
+
+/// Upstream: the observed generations and live changes that all ListenerSet tests wait for.
+#[test]
+fn a_set_comes_changes_and_goes_while_the_gateway_serves() {
+    let own = route("infra/own", "{name: web}", "one");
+    let world = World::start(BACKENDS, &format!("{}{own}", gateway(ALL)));
+    let status = |world: &World| world.find("ListenerSet", "infra/set");
+    let to_set = route("infra/more", &to_set("name: set"), "two");
+    world.write("set", &format!("{}{to_set}", set("infra/set", &http("more", "more.example"))));
+    world.wait_for("infra/web", 80, "GET more.example /more", "two");
+    world.wait_conditions(status, 1, GOOD);
+    assert_eq!(world.status("Gateway", "infra/web")["attachedListenerSets"], 1);
+
+    let changed = format!("{}, {}", http("more", "other.example"), http("again", "again.example"));
+    world.write("set", &format!("{}{to_set}", set("infra/set", &changed)));
+    world.wait_conditions(status, 2, GOOD);
+    assert_eq!(world.listener_names("ListenerSet", "infra/set"), ["more", "again"]);
+    world.table(
+        "infra/web",
+        80,
+        &[
+            ("GET more.example /more", "404"),
+            ("GET other.example /more", "two"),
+            ("GET again.example /more", "two"),
+            ("GET gateway.example /own", "one"),
+        ],
+    );
+
+    world.remove("set");
+    world.wait_for("infra/web", 80, "GET other.example /more", "404");
+    testkit::eventually("no attached set", || {
+        (world.find("Gateway", "infra/web")?["attachedListenerSets"] == 0).then_some(())
+    });
+    world.table("infra/web", 80, &[("GET gateway.example /own", "one")]);
+}
+
+/// Upstream: the effect of GatewayModifyListeners on sets: a Gateway that stops admitting them.
+#[test]
+fn a_gateway_that_stops_admitting_sets_stops_serving_them() {
+    let rest = format!(
+        "{}{}",
+        set("infra/set", &http("more", "more.example")),
+        route("infra/more", &to_set("name: set"), "two")
+    );
+    let world = World::start(BACKENDS, &format!("{}{rest}", gateway(ALL)));
+    world.table("infra/web", 80, &[("GET more.example /more", "two")]);
+    world.replace(&format!("{}{rest}", gateway("{namespaces: {from: None}}")));
+    let status = |world: &World| world.find("ListenerSet", "infra/set");
+    world.wait_conditions(status, 1, &["Accepted=False/NotAllowed", "Programmed=False/NotAllowed"]);
+    world.wait_for("infra/web", 80, "GET more.example /more", "404");
+    let parent = |world: &World| Some(world.find("HTTPRoute", "infra/more")?["parents"][0].clone());
+    let accepted = testkit::eventually("the route's parent", || {
+        let parent = parent(&world)?;
+        let all = parent["conditions"].as_array()?.clone();
+        all.into_iter().find(|one| one["type"] == "Accepted" && one["status"] != "True")
+    });
+    assert_eq!(accepted["status"], "False");
+}

@@ -206,3 +206,61 @@ fn redirects_from_https_leave_out_443() {
         assert_eq!((answer.status, answer.field("location")), (302, Some(location)), "{path}");
     }
 }
+
+/// Upstream: GatewayInvalidTLSConfiguration and GatewayModifyListeners: what is not programmed takes no handshake, and a Secret that appears heals it.
+#[test]
+fn a_listener_without_its_certificate_takes_no_connection_until_the_secret_is_there() {
+    let authority = Authority::new("a");
+    let route = "@HTTPRoute infra/r
+spec:
+  parentRefs: [{name: web}]
+  rules: [{backendRefs: [{name: one, port: 8080}]}]
+";
+    let plain = gateway("web", "{name: cert}")
+        .replace("listeners: [", "listeners: [{name: http, port: 80, protocol: HTTP}, ");
+    let world = World::start(BACKENDS, &format!("{plain}{route}"));
+    check_unresolved(&world, "infra/web", "InvalidCertificateRef");
+    world.table("infra/web", 80, &[("GET a.example /", "one")]);
+    let socket = world.socket("infra/web", 443);
+    if std::net::TcpStream::connect(socket).is_ok() {
+        let answer = ask_tls(socket, "a.example", &authority, "GET a.example /");
+        assert!(answer.is_err(), "a handshake without a certificate");
+    }
+    world.write("secret", &secret("infra/cert", &authority.issue(&["a.example"])));
+    let listener =
+        |world: &World| Some(world.find("Gateway", "infra/web")?["listeners"][1].clone());
+    world.wait_conditions(listener, 1, TRUE);
+    let answer = ask_tls(socket, "a.example", &authority, "GET a.example /").expect("a handshake");
+    assert_eq!(outcome(&answer), "one");
+
+    // A renewed certificate is served without a new listener.
+    let renewed = Authority::new("b");
+    world.write("secret", &secret("infra/cert", &renewed.issue(&["a.example"])));
+    testkit::eventually("the renewed certificate", || {
+        ask_tls(socket, "a.example", &renewed, "GET a.example /").ok().map(|_| ())
+    });
+    conditions(&world.listener("infra/web", "https"), TRUE);
+}
+
+/// Upstream: the suite's own certificates: self-signed leaves, a lone `*` among the names.
+#[test]
+fn a_listener_without_hostname_serves_any_name_with_a_self_signed_certificate() {
+    let issued = testkit::certs::self_signed(&["abc.example", "*"]);
+    let objects = [
+        secret("infra/cert", &issued),
+        gateway("web", "{name: cert}"),
+        "@HTTPRoute infra/r
+spec:
+  parentRefs: [{name: web}]
+  rules: [{backendRefs: [{name: one, port: 8080}]}]
+"
+        .to_owned(),
+    ];
+    let world = World::start(BACKENDS, &objects.concat());
+    conditions(&world.listener("infra/web", "https"), TRUE);
+    let config = testkit::certs::client_config(&issued.cert_pem);
+    let mut client =
+        testkit::raw::Client::connect_tls(world.socket("infra/web", 443), "abc.example", &config)
+            .expect("a handshake");
+    assert_eq!(outcome(&client.get("abc.example", "/")), "one");
+}

@@ -278,3 +278,43 @@ fn services_without_a_selector_and_without_an_address_are_reached_by_their_slice
         );
     }
 }
+
+/// Upstream: the shares of invalid backends that HTTPRouteInvalidNonExistentBackendRef and its neighbours leave open.
+#[test]
+fn the_share_of_an_invalid_backend_answers_500_and_no_share_at_all_does_too() {
+    let world = web("    - matches: [{path: {value: /half}}]
+      backendRefs: [{name: one, port: 8080}, {name: nobody, port: 8080}]
+    - matches: [{path: {value: /zero}}]
+      backendRefs: [{name: one, port: 8080, weight: 0}, {name: two, port: 8080, weight: 0}]
+    - matches: [{path: {value: /unused}}]
+      backendRefs: [{name: one, port: 8080}, {name: nobody, port: 8080, weight: 0}]
+");
+    conditions(&world.parent("default/r", 0), &["ResolvedRefs=False/BackendNotFound"]);
+    let mut failed = 0;
+    for _ in 0..200 {
+        match world.ask_fast("default/web", "GET a.example /half").status {
+            200 => {}
+            500 => failed += 1,
+            other => panic!("{other}"),
+        }
+        assert_eq!(world.ask_fast("default/web", "GET a.example /unused").status, 200);
+    }
+    // Seven standard deviations of a fair draw of 200 are 50.
+    assert!((50..=150).contains(&failed), "{failed} of 200");
+    world.table("default/web", 80, &[("GET a.example /zero", "500")]);
+}
+
+/// Upstream: HTTPRouteRequestMirror with a mirror that cannot be used.
+#[test]
+fn a_mirror_without_its_backend_is_said_and_the_traffic_goes_on() {
+    let world = web(
+        "    - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: nobody, port: 8080}}}]
+      backendRefs: [{name: one, port: 8080}]
+",
+    );
+    conditions(
+        &world.parent("default/r", 0),
+        &["Accepted=True/Accepted", "ResolvedRefs=False/BackendNotFound"],
+    );
+    world.table("default/web", 80, &[("GET a.example /", "one")]);
+}
