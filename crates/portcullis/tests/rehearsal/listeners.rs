@@ -148,13 +148,9 @@ spec:
         &route("anywhere", "[{name: all}]", "[first.wildcard.test]", "two"),
     ];
     let world = World::start(BACKENDS, &objects.concat());
-    for route in
-        ["default/exact", "default/wild", "default/under", "default/same", "default/anywhere"]
-    {
-        conditions(
-            &world.parent(route, 0),
-            &["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"],
-        );
+    let accepted = ["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"];
+    for route in ["exact", "wild", "under", "same", "anywhere"] {
+        conditions(&world.parent(&format!("default/{route}"), 0), &accepted);
     }
     conditions(
         &world.parent("default/none", 0),
@@ -163,25 +159,22 @@ spec:
     for (listener, routes) in [("l1", 2), ("l2", 1), ("l3", 1)] {
         assert_eq!(world.listener("default/web", listener)["attachedRoutes"], routes, "{listener}");
     }
-    world.table(
-        "default/web",
-        80,
-        &[
-            ("GET very.specific.example /", "one"),
-            ("GET very.specific.example:1234 /", "one"),
-            ("GET non.matching.example /", "404"),
-            ("GET foo.nonmatching.test /", "404"),
-            ("GET foo.specific.example /", "404"),
-            ("GET first.wildcard.test /", "three"),
-            ("GET second.wildcard.test:80 /", "three"),
-            ("GET third.wildcard.test /", "404"),
-            ("GET wildcard.test /", "404"),
-            ("GET a.another.test /", "four"),
-            ("GET a.b.another.test /", "four"),
-            ("GET another.test /", "404"),
-            ("GET specific.but.wrong.example /", "404"),
-        ],
-    );
+    let everywhere = [
+        ("GET very.specific.example /", "one"),
+        ("GET very.specific.example:1234 /", "one"),
+        ("GET non.matching.example /", "404"),
+        ("GET foo.nonmatching.test /", "404"),
+        ("GET foo.specific.example /", "404"),
+        ("GET first.wildcard.test /", "three"),
+        ("GET second.wildcard.test:80 /", "three"),
+        ("GET third.wildcard.test /", "404"),
+        ("GET wildcard.test /", "404"),
+        ("GET a.another.test /", "four"),
+        ("GET a.b.another.test /", "four"),
+        ("GET another.test /", "404"),
+        ("GET specific.but.wrong.example /", "404"),
+    ];
+    world.table("default/web", 80, &everywhere);
     world.table(
         "default/all",
         80,
