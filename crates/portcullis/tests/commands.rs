@@ -1,5 +1,11 @@
 //! The offline commands: settings with their origin, codes, completions, and agreement with
 //! what `serve` does.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
 
 mod support;
 
@@ -138,4 +144,47 @@ fn explain_agrees_with_serve() {
         }
     }
     assert!(routed > 50, "{routed}");
+}
+
+/// The same conditions, whether asked offline or of the process that serves.
+#[test]
+fn status_shows_what_the_admin_endpoint_shows() {
+    let conditions = |status: &Value| {
+        let mut lines = Vec::new();
+        for item in status["items"].as_array().expect("items") {
+            let object = format!("{} {}", item["kind"], item["metadata"]);
+            collect(&item["status"], &object, &mut lines);
+        }
+        lines.sort();
+        lines
+    };
+    for example in ["cross-namespace", "role-separation", "tls"] {
+        let path = format!("examples/{example}");
+        let server = Server::start(&[&path, "--demo"]);
+        let served = conditions(&server.admin_json("/status"));
+        let output = stdout(&run(&["status", "-o", "json", "--demo", &path], &[]));
+        let offline = conditions(&serde_json::from_str(&output).expect("JSON"));
+        assert!(!served.is_empty());
+        assert_eq!(served, offline, "{example}");
+    }
+}
+
+/// Each condition below a value, without its time, and each number of attached routes.
+fn collect(value: &Value, place: &str, lines: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let (Some(kind), Some(status)) = (fields.get("type"), fields.get("status")) {
+                let (reason, message) = (&fields["reason"], &fields["message"]);
+                lines.push(format!("{place}: {kind}={status}/{reason} {message}"));
+            }
+            for (name, field) in fields {
+                if name == "attachedRoutes" {
+                    lines.push(format!("{place}: {field} routes"));
+                }
+                collect(field, place, lines);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|one| collect(one, place, lines)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

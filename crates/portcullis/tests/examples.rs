@@ -1,4 +1,10 @@
 //! Every example is served, linted and exercised by the commands of its own README.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
 
 mod support;
 

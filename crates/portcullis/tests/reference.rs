@@ -1,6 +1,12 @@
 //! The reference pages are generated from the code; this test fails when one is out of date.
 //!
 //! `UPDATE_DOCS=1 cargo test -p portcullis --test reference` writes them.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! `serve` as an operator sees it: changes, broken edits, ports in use, the end.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
 
 mod support;
 
