@@ -106,11 +106,18 @@ impl Process {
         assert!(status.success(), "kill -{name} failed");
     }
 
-    /// Waits for the end; `None` when `limit` passed first.
+    /// Waits for the end, and until everything that was printed is read; `None` when `limit`
+    /// passed first.
     pub fn wait_exit(&mut self, limit: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + limit;
         loop {
             if let Some(status) = self.try_exit() {
+                let mut lines = self.output.lines.lock();
+                while lines.open > 0 {
+                    if self.output.changed.wait_until(&mut lines, until).timed_out() {
+                        return None;
+                    }
+                }
                 return Some(status);
             }
             if Instant::now() >= until {
