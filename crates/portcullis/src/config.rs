@@ -7,7 +7,6 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
@@ -212,10 +211,10 @@ impl Config {
         }
         let config = Self {
             address: pick!(address, addresses, "*", parse_pools),
-            metrics_address: pick!(metrics_address, "0.0.0.0:9180", parse),
+            metrics_address: pick!(metrics_address, "0.0.0.0:9180", parse_socket),
             admin_address: pick!(admin_address, "127.0.0.1:9181", parse_loopback),
             workers: pick!(workers, &workers, parse_count),
-            port_offset: pick!(port_offset, "0", parse),
+            port_offset: pick!(port_offset, "0", parse_offset),
             class: pick!(class, "", parse_optional),
             controller_name: pick!(controller_name, CONTROLLER_NAME, parse_controller),
             log_format: pick!(log_format, "text", parse_log_format),
@@ -309,13 +308,6 @@ fn read_file(path: &Path) -> Result<FileConfig> {
         .with_context(|| format!("configuration file {} is not valid", path.display()))
 }
 
-fn parse<T: FromStr>(text: &str) -> Result<T>
-where
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    Ok(text.parse::<T>()?)
-}
-
 fn parse_optional(text: &str) -> Result<Option<String>> {
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
@@ -337,8 +329,16 @@ fn parse_pool(text: &str) -> Option<AddressPool> {
     text.parse().map(AddressPool::Ip).or_else(|_| text.parse().map(AddressPool::Network)).ok()
 }
 
+fn parse_offset(text: &str) -> Result<u16> {
+    text.parse().context("use a number from 0 to 65535")
+}
+
+fn parse_socket(text: &str) -> Result<SocketAddr> {
+    text.parse().context("use an IP address and a port, such as 127.0.0.1:9180 or [::1]:9180")
+}
+
 fn parse_loopback(text: &str) -> Result<SocketAddr> {
-    let address: SocketAddr = parse(text)?;
+    let address = parse_socket(text)?;
     if !address.ip().is_loopback() {
         bail!("the admin address must be a loopback address, such as 127.0.0.1:9181");
     }
@@ -346,9 +346,9 @@ fn parse_loopback(text: &str) -> Result<SocketAddr> {
 }
 
 fn parse_count(text: &str) -> Result<usize> {
-    match parse(text)? {
-        0 => bail!("must be at least 1"),
-        count => Ok(count),
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        Ok(_) | Err(_) => bail!("use a number from 1"),
     }
 }
 

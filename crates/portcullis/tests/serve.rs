@@ -97,6 +97,7 @@ fn a_port_in_use_is_said_and_the_rest_serves() {
     let status = json(server.admin, "/status").to_string();
     assert!(status.contains("PortUnavailable"), "{status}");
     server.process.wait_for_line("PC0901");
+    server.process.wait_for_line(":18081 (not bound)");
     let taken = server.listener(8081);
     drop(holder);
     eventually("the port to be tried again", || {
@@ -235,11 +236,33 @@ spec: {{ports: [{{port: 80}}]}}
 
 #[test]
 fn a_wrong_setting_is_refused_with_where_it_came_from() {
+    for (flag, value, help) in [
+        ("--admin-address", "0.0.0.0:1", "loopback"),
+        ("--metrics-address", "here", "such as 127.0.0.1:9180"),
+        ("--port-offset", "70000", "0 to 65535"),
+        ("--workers", "0", "a number from 1"),
+        ("--address", "300.1.1.1", "CIDR"),
+        ("--log-level", "louder", "use error, warn"),
+        ("--drain-min", "soon", "a duration such as"),
+        ("--drain-min", "2m", "drain-deadline"),
+    ] {
+        let mut command = std::process::Command::new(support::binary());
+        command.args(["serve", "examples/quickstart", flag, value]);
+        let mut process = Process::start(command.current_dir(support::workspace()));
+        let status = process.wait_exit(Duration::from_secs(20)).expect("an end");
+        assert_eq!(status.code(), Some(1), "{flag} {value}");
+        eventually("the message", || process.stderr().first().cloned());
+        let text = process.stderr().join("\n");
+        assert!(text.contains(help), "{text}");
+        assert!(text.contains(&format!("flag {flag}")) || value == "2m", "{text}");
+    }
+}
+
+#[test]
+fn a_path_that_does_not_exist_is_refused() {
     let mut command = std::process::Command::new(support::binary());
-    command.args(["serve", "examples/quickstart", "--admin-address", "0.0.0.0:1"]);
-    let mut process = Process::start(command.current_dir(support::workspace()));
+    let mut process = Process::start(command.args(["serve", "no-such-folder"]));
     let status = process.wait_exit(Duration::from_secs(20)).expect("an end");
     assert_eq!(status.code(), Some(1));
-    let text = process.stderr().join("\n");
-    assert!(text.contains("flag --admin-address") && text.contains("loopback"), "{text}");
+    process.wait_for_line("no-such-folder does not exist");
 }

@@ -51,7 +51,7 @@ fn text(engine: &Engine, config: &Config, addresses: &Addresses, stand_ins: &[St
     if ir.listeners.is_empty() {
         out.push_str("No listener serves yet: `portcullis status` says why.\n\n");
     } else {
-        out.push_str(&listeners(ir));
+        out.push_str(&listeners(engine));
         out.push('\n');
         out.push_str(&routes(ir));
         out.push('\n');
@@ -70,14 +70,19 @@ fn text(engine: &Engine, config: &Config, addresses: &Addresses, stand_ins: &[St
     out
 }
 
-fn listeners(ir: &IrSet) -> String {
+fn listeners(engine: &Engine) -> String {
+    let ir = engine.ir();
     let rows = ir.listeners.values().map(|listener| {
         let routes = ir.http_routes.values().filter(|route| {
             route.attachments.iter().any(|attachment| attachment.listener == listener.id)
         });
         let hostname = listener.hostname.as_ref().map_or("*".to_owned(), ToString::to_string);
-        let places: Vec<String> =
-            listener.addresses.iter().map(|address| place(*address, listener.bind_port)).collect();
+        let shown = |address: &BindAddress| {
+            let refused = engine.is_refused(*address, listener.bind_port);
+            let note = if refused { " (not bound)" } else { "" };
+            place(*address, listener.bind_port) + note
+        };
+        let places: Vec<String> = listener.addresses.iter().map(shown).collect();
         vec![
             format!("{}/{}", listener.id.owner.namespace, listener.id.owner.name),
             listener.id.name.to_string(),

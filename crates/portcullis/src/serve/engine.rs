@@ -9,9 +9,9 @@ use std::{
 
 use analyze::lint::Level;
 use anyhow::Result;
-use ir::{EndpointMap, IrSet, Revision, Update};
+use ir::{BindAddress, EndpointMap, IrSet, Revision, Update};
 use source::{Reader, Store};
-use translate::{Facts, Settings, Translation, Translator};
+use translate::{Facts, PortFact, Settings, Translation, Translator};
 
 use super::{Options, Shared};
 use crate::{
@@ -219,6 +219,13 @@ impl Engine {
 
     pub(crate) fn ir(&self) -> &IrSet {
         &self.served.ir
+    }
+
+    /// Whether another process, or the operating system, keeps the listener from the port.
+    pub(crate) fn is_refused(&self, address: BindAddress, port: u16) -> bool {
+        self.facts.ports.iter().any(|(key, fact)| {
+            (key.address, key.port) == (address, port) && matches!(fact, PortFact::Failed(_))
+        })
     }
 
     pub(crate) fn demo(&self) -> Option<&Demo> {
