@@ -259,6 +259,37 @@ fn a_wrong_setting_is_refused_with_where_it_came_from() {
 }
 
 #[test]
+fn a_listener_serves_on_an_ipv6_address() {
+    let backend = Recorder::named("one");
+    let folder = Folder::with(&[("base.yaml", BASE), ("one.yaml", &route("one", "/", &backend))]);
+    let server = Server::start_on("::1", &[folder.path().to_str().expect("a path")]);
+    assert!(server.listener(8080).is_ipv6());
+    assert_eq!(get(server.listener(8080), "a.example", "/").json()["backend"], "one");
+    let head = &backend.wait_for(1)[0];
+    assert_eq!(head.field("x-forwarded-for"), Some("::1"));
+}
+
+#[test]
+fn the_process_is_alive_while_it_drains_and_other_paths_are_not_found() {
+    let gate = Gate::new();
+    let backend = Recorder::named("slow");
+    backend.always(Reply::echo().held_by(&gate));
+    let folder = Folder::with(&[("base.yaml", BASE), ("one.yaml", &route("one", "/", &backend))]);
+    let server = serve(&folder);
+    let status = |path: &str| testkit::process::get_status(server.health, path);
+    assert_eq!((status("/livez"), status("/readyz")), (Some(200), Some(200)));
+    assert_eq!((status("/"), status("/config")), (Some(404), Some(404)));
+    let mut client = Client::connect(server.listener(8080));
+    client.send("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n");
+    backend.wait_for_heads(1);
+    server.process.signal("TERM");
+    eventually("not ready", || (status("/readyz") == Some(503)).then_some(()));
+    assert_eq!(status("/livez"), Some(200), "a kubelet must not kill what drains");
+    gate.open();
+    assert_eq!(client.response("GET").status, 200);
+}
+
+#[test]
 fn a_path_that_does_not_exist_is_refused() {
     let mut command = std::process::Command::new(support::binary());
     let mut process = Process::start(command.args(["serve", "no-such-folder"]));
