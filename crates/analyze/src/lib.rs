@@ -2,9 +2,9 @@
 //! why, and what in the objects is not as it should be.
 //!
 //! Everything here is a pure function of a translation. It must never do I/O or read a clock (a
-//! moment is an argument), and never decide itself what a request takes: that is [`ir::find`].
+//! moment is an argument), and never decide itself what a request takes: that is [`ir::find()`].
 //!
-//! Start reading at [`explain()`] and [`lint`].
+//! Start reading at [`explain()`] and [`lint()`].
 
 pub mod explain;
 pub mod lint;

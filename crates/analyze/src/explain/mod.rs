@@ -1,6 +1,6 @@
 //! Which listener, route, rule and backend a request takes, and why the others lost.
 //!
-//! The answer comes from [`ir::find`] with a recorder and from the filters of [`ir::exec`]: what a
+//! The answer comes from [`ir::find()`] with a recorder and from the filters of [`ir::exec`]: what a
 //! data plane would do, not a second opinion.
 
 mod decide;

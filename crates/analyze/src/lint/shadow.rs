@@ -1,7 +1,7 @@
 //! Matches that never win, by subsumption: a match is dead where an earlier one, by the precedence
 //! of the matcher, holds whenever it does.
 //!
-//! It claims nothing that is not certain: a match that it calls dead never wins [`ir::find`].
+//! It claims nothing that is not certain: a match that it calls dead never wins [`ir::find()`].
 
 use std::{
     borrow::Cow,

@@ -52,7 +52,7 @@ pub(crate) fn request_id(
     make_request_id(random, out);
 }
 
-/// Whether a field of the client's is passed on; the others are written by [`write`], or dropped.
+/// Whether a field of the client's is passed on; the others are written by [`write()`], or dropped.
 pub(crate) fn passes(known: Known, trusted: bool) -> bool {
     const REPLACED: [Known; 7] = [
         Known::Forwarded,

@@ -106,7 +106,7 @@ pub fn read(text: &str) -> Reading {
     reading
 }
 
-/// Reads one piece of [`split`]: as a rule one document, more when `...` separates them.
+/// Reads one piece of [`split()`]: as a rule one document, more when `...` separates them.
 ///
 /// `first` says that the piece starts its file, where a byte order mark may stand.
 pub(crate) fn read_chunk(text: &str, first: bool) -> Reading {
