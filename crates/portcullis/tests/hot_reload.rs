@@ -185,6 +185,40 @@ fn two_gateways_on_one_port_take_an_address_each() {
 }
 
 #[test]
+fn a_gateway_keeps_its_address_when_another_goes() {
+    let backend = Recorder::named("one");
+    // "another" comes before "web", so it gets the first address of the network.
+    let second =
+        BASE.rsplit("---").next().expect("the Gateway").replace("{name: web}", "{name: another}");
+    let folder = Folder::with(&[
+        ("base.yaml", BASE),
+        ("another.yaml", &second),
+        ("one.yaml", &route("one", "/", &backend)),
+    ]);
+    let id = std::process::id();
+    let network = format!("127.{}.{}.0/24", 224 + (id >> 8) % 16, id % 256);
+    let server = Server::start_on(&network, &[folder.path().to_str().expect("a path")]);
+    let gateways = || {
+        let status = server.admin_json("/status");
+        let items = status["items"].as_array().expect("items").clone();
+        items.into_iter().filter(|item| item["kind"] == "Gateway").collect::<Vec<_>>()
+    };
+    let address_of_web = || {
+        let all = gateways();
+        let web = all.iter().find(|item| item["metadata"]["name"] == "web").expect("it").clone();
+        let value = web["status"]["addresses"][0]["value"].as_str().expect("it").to_owned();
+        SocketAddr::new(value.parse().expect("an IP address"), 8080 + OFFSET)
+    };
+    let address = address_of_web();
+    let mut idle = Client::connect(address);
+    assert_eq!(idle.get("a.example", "/").status, 200);
+    folder.remove("another.yaml");
+    eventually("the other Gateway to go", || (gateways().len() == 1).then_some(()));
+    assert_eq!(address_of_web(), address);
+    assert_eq!(idle.get("a.example", "/").status, 200, "on the connection from before");
+}
+
+#[test]
 fn the_younger_of_two_gateways_is_told_when_no_address_is_left() {
     let backend = Recorder::named("one");
     let second =

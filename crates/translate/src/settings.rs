@@ -1,8 +1,10 @@
 //! What the operator chose and what the data plane can do: the inputs beside the objects.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
+use api::ObjectName;
 use ipnet::IpNet;
+use ir::BindAddress;
 
 /// The controller name Portcullis answers to unless told otherwise.
 pub const CONTROLLER_NAME: &str = "portcullis.dev/gateway-controller";
@@ -15,6 +17,9 @@ pub struct Settings {
     pub class: Option<String>,
     /// What Gateways without an address of their own may take, in this order.
     pub addresses: Vec<AddressPool>,
+    /// Addresses that Gateways have now. They keep them while they can, so that a Gateway that
+    /// comes or goes moves no other.
+    pub held: BTreeMap<ObjectName, Vec<BindAddress>>,
     /// Added to each listener's port for binding only.
     pub port_offset: u16,
     pub backend_addresses: BackendAddresses,
@@ -27,6 +32,7 @@ impl Default for Settings {
             controller_name: CONTROLLER_NAME.to_owned(),
             class: None,
             addresses: vec![AddressPool::Any],
+            held: BTreeMap::new(),
             port_offset: 0,
             backend_addresses: BackendAddresses::Anywhere,
             capabilities: Capabilities::FOUNDATION,

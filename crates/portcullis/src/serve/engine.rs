@@ -1,7 +1,7 @@
 //! From what the files hold to what is served.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,6 +9,7 @@ use std::{
 
 use analyze::lint::Level;
 use anyhow::Result;
+use api::ObjectName;
 use ir::{BindAddress, EndpointMap, IrSet, Revision, Update};
 use source::{Reader, Store};
 use translate::{Facts, PortFact, Settings, Translation, Translator};
@@ -106,6 +107,7 @@ impl Engine {
             demo.stand_in(&mut snapshot, &mut slices, &self.settings).await?;
         }
         let mut translation = self.translator.update(&snapshot, &self.settings);
+        self.settings.held = held(&translation.ir);
         if self.demo.is_some() {
             crate::demo::name_routes(&mut translation.ir);
         }
@@ -231,4 +233,15 @@ impl Engine {
     pub(crate) fn demo(&self) -> Option<&Demo> {
         self.demo.as_ref()
     }
+}
+
+/// The addresses that Gateways have now: they keep them in the next translation.
+fn held(ir: &IrSet) -> BTreeMap<ObjectName, Vec<BindAddress>> {
+    let mut held = BTreeMap::new();
+    for listener in ir.listeners.values() {
+        let gateway = &listener.gateway;
+        let name = ObjectName::new(Arc::clone(&gateway.namespace), Arc::clone(&gateway.name));
+        held.insert(name, listener.addresses.clone());
+    }
+    held
 }

@@ -45,10 +45,13 @@ impl Taken {
     }
 }
 
-/// Gives addresses to Gateways in their order, which is by age.
+/// Gives addresses to Gateways: first to those that have one, then to the others, both in their
+/// order, which is by age.
 pub(crate) fn assign(world: &World<'_>, works: &mut [GatewayWork<'_>]) {
     let mut taken = Taken::default();
-    for work in works.iter_mut() {
+    let (holders, newcomers): (Vec<_>, Vec<_>) =
+        works.iter_mut().partition(|work| !held(world, work).is_empty());
+    for work in holders.into_iter().chain(newcomers) {
         check_types(work);
         if !work.is_accepted() {
             continue;
@@ -151,7 +154,23 @@ fn take(
     }
 }
 
-/// The first address of the pool that no older Gateway has on these ports.
+/// The addresses that the Gateway has now.
+fn held<'w>(world: &World<'w>, work: &GatewayWork<'_>) -> &'w [BindAddress] {
+    let name = work.gateway.metadata.object_name();
+    world.settings.held.get(&name).map_or(&[], Vec::as_slice)
+}
+
+fn in_pool(pools: &[AddressPool], address: BindAddress) -> bool {
+    pools.iter().any(|pool| match (pool, address) {
+        (AddressPool::Any, BindAddress::Any) => true,
+        (AddressPool::Ip(own), BindAddress::Ip(ip)) => *own == ip,
+        (AddressPool::Network(network), BindAddress::Ip(ip)) => network.contains(&ip),
+        (AddressPool::Any, BindAddress::Ip(_))
+        | (AddressPool::Ip(_) | AddressPool::Network(_), BindAddress::Any) => false,
+    })
+}
+
+/// The address that the Gateway has, else the first of the pool that is free on these ports.
 fn give(
     world: &World<'_>,
     work: &mut GatewayWork<'_>,
@@ -160,7 +179,8 @@ fn give(
     field: &str,
 ) {
     let pools = &world.settings.addresses;
-    let free = pools.iter().flat_map(|pool| candidates(*pool)).find(|address| {
+    let own = held(world, work).iter().copied().filter(|address| in_pool(pools, *address));
+    let free = own.chain(pools.iter().flat_map(|pool| candidates(*pool))).find(|address| {
         taken.holder(*address, ports).is_none() && !work.addresses.contains(address)
     });
     if let Some(address) = free {
