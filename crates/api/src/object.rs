@@ -101,6 +101,23 @@ macro_rules! objects {
                 }
             }
 
+            /// The same object with another `metadata.generation`.
+            #[must_use]
+            pub fn with_generation(&self, generation: i64) -> Self {
+                match self {
+                    $( Self::$variant(object) => {
+                        let mut object = (**object).clone();
+                        object.metadata.generation = Some(generation);
+                        Self::$variant(Arc::new(object))
+                    } )*
+                    Self::Other(object) => {
+                        let mut object = (**object).clone();
+                        object.metadata.generation = Some(generation);
+                        Self::Other(Arc::new(object))
+                    }
+                }
+            }
+
             /// The object as Kubernetes JSON. Secrets come out redacted.
             #[must_use]
             pub fn to_value(&self) -> Value {

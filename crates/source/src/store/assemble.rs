@@ -227,7 +227,7 @@ fn next_entry(
             };
             // Kinds without a generation keep having none.
             match new.object.meta().generation {
-                Some(given) if given != next => with_generation(&new.object, next),
+                Some(given) if given != next => new.object.with_generation(next),
                 Some(_) | None => new.object.clone(),
             }
         }
@@ -254,44 +254,6 @@ fn same_spec(a: &Object, b: &Object) -> bool {
         value
     };
     spec(a) == spec(b)
-}
-
-fn with_generation(object: &Object, generation: i64) -> Object {
-    macro_rules! set {
-        ($($kind:ident),*) => {
-            match object {
-                $(Object::$kind(object) => {
-                    let mut object = (**object).clone();
-                    object.metadata.generation = Some(generation);
-                    Object::$kind(Arc::new(object))
-                })*
-            }
-        };
-    }
-    set!(
-        GatewayClass,
-        Gateway,
-        HttpRoute,
-        GrpcRoute,
-        TlsRoute,
-        TcpRoute,
-        UdpRoute,
-        ListenerSet,
-        BackendTlsPolicy,
-        ReferenceGrant,
-        XBackend,
-        XBackendTrafficPolicy,
-        XMesh,
-        XTelemetryPolicy,
-        Namespace,
-        Service,
-        EndpointSlice,
-        Endpoints,
-        Secret,
-        ConfigMap,
-        ClusterTrustBundle,
-        Other
-    )
 }
 
 fn problem_issue(problem: &Problem, place: Place) -> SourceIssue {
