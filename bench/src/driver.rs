@@ -178,7 +178,7 @@ fn choose_kinds(options: &Options, tools: &Tools) -> anyhow::Result<Vec<(Kind, S
 fn one_row(run: &Run<'_>, row: &Row) -> anyhow::Result<RowResult> {
     let participants = row.participants(run.kinds);
     match row.load {
-        Load::Idle { connections } => {
+        Load::Idle { connections, .. } => {
             // One at a time: what is idle beside it may still be paged or charged.
             let mut all = Vec::new();
             for (label, kind, shape) in participants {

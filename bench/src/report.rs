@@ -6,7 +6,7 @@ use crate::{
     memory::Memory,
     proxy::Kind,
     reload::Reload,
-    rows::{IDLE_RSS_MIB, KIB_PER_CONNECTION, RELOAD_MS, Row},
+    rows::{Load, MemoryTargets, RELOAD_MS, Row},
     stats::{median, middle_half, range},
 };
 use anyhow::Context as _;
@@ -95,7 +95,7 @@ fn cpu() -> String {
 pub(crate) fn row(row: &Row, result: &Result) -> String {
     let text = match result {
         Result::Slices(measured) => slices(row, measured),
-        Result::Memory(all) => memory(all),
+        Result::Memory(all) => memory(row, all),
         Result::Reload(all) => reloads(all),
     };
     text.unwrap_or_else(|error| format!("cannot format the row: {error}"))
@@ -167,7 +167,7 @@ fn verdict(what: &str, reached: f64, at_most: f64) -> String {
     }
 }
 
-fn memory(all: &[Memory]) -> std::result::Result<String, std::fmt::Error> {
+fn memory(row: &Row, all: &[Memory]) -> std::result::Result<String, std::fmt::Error> {
     let mut text = String::from(
         "| proxy | idle RSS MiB | idle PSS MiB | RSS with connections MiB | KiB per idle connection (PSS) |\n|---|---|---|---|---|\n",
     );
@@ -183,20 +183,27 @@ fn memory(all: &[Memory]) -> std::result::Result<String, std::fmt::Error> {
             memory.kib_per_connection()
         )?;
     }
-    if let Some(ours) = all.iter().find(|memory| memory.label == "portcullis") {
-        let idle = verdict(
-            &format!("idle RSS ≤ {IDLE_RSS_MIB} MiB"),
-            mib(ours.idle_rss_kib),
-            IDLE_RSS_MIB,
-        );
-        let each = verdict(
-            &format!("≤ {KIB_PER_CONNECTION} KiB per idle connection"),
-            ours.kib_per_connection(),
-            KIB_PER_CONNECTION,
-        );
-        writeln!(text, "\n{idle}\n{each}")?;
+    let ours = all.iter().find(|memory| memory.label == "portcullis");
+    if let (Some(ours), Load::Idle { targets, .. }) = (ours, row.load) {
+        text.push_str(&memory_verdicts(ours, targets));
     }
     Ok(text)
+}
+
+fn memory_verdicts(ours: &Memory, targets: MemoryTargets) -> String {
+    let MemoryTargets { idle_rss_mib, kib_per_connection } = targets;
+    let mut text = String::new();
+    if let Some(at_most) = idle_rss_mib {
+        let reached = ours.idle_rss_kib as f64 / 1024.0;
+        text.push_str(&format!(
+            "\n{}\n",
+            verdict(&format!("idle RSS ≤ {at_most} MiB"), reached, at_most)
+        ));
+    }
+    let what = format!("≤ {kib_per_connection} KiB per idle connection");
+    let each = verdict(&what, ours.kib_per_connection(), kib_per_connection);
+    text.push_str(&format!("\n{each}\n"));
+    text
 }
 
 fn reloads(all: &[Reload]) -> std::result::Result<String, std::fmt::Error> {

@@ -3,7 +3,7 @@
 use crate::{proxy::Kind, site::Shape};
 
 /// How the load of a row is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Load {
     /// wrk on this many kept connections.
     Wrk { connections: u32, large: bool },
@@ -11,8 +11,8 @@ pub(crate) enum Load {
     Handshake { connections: u32 },
     /// A fixed rate (requests a second) on this many kept connections.
     Rate { per_second: u32, connections: u32 },
-    /// Memory when idle and with this many idle connections.
-    Idle { connections: u32 },
+    /// Memory when idle and with this many idle connections; what we want to reach.
+    Idle { connections: u32, targets: MemoryTargets },
     /// One more host is added while requests run.
     Reload,
 }
@@ -29,6 +29,14 @@ pub(crate) struct Row {
     /// Besides, ours with one route only, to compare with.
     pub(crate) ours_with_one_route: bool,
     pub(crate) targets: &'static [Target],
+}
+
+/// What ours may hold at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MemoryTargets {
+    /// Resident without any connection, where the row asks for it.
+    pub(crate) idle_rss_mib: Option<f64>,
+    pub(crate) kib_per_connection: f64,
 }
 
 /// Ours over a peer, at most this.
@@ -115,14 +123,20 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "memory",
         title: "Memory: idle, and with 1,000 idle kept connections",
-        load: Load::Idle { connections: 1000 },
+        load: Load::Idle {
+            connections: 1000,
+            targets: MemoryTargets { idle_rss_mib: Some(15.0), kib_per_connection: 1.5 },
+        },
         targets: &[],
         ..PLAIN
     },
     Row {
         name: "memory-tls",
         title: "Memory: idle, and with 1,000 idle kept TLS connections",
-        load: Load::Idle { connections: 1000 },
+        load: Load::Idle {
+            connections: 1000,
+            targets: MemoryTargets { idle_rss_mib: None, kib_per_connection: 12.0 },
+        },
         tls: true,
         relay: false,
         targets: &[],
@@ -139,9 +153,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// Targets that are no ratio to a peer.
-pub(crate) const IDLE_RSS_MIB: f64 = 15.0;
-pub(crate) const KIB_PER_CONNECTION: f64 = 1.5;
+/// From the change of a file to the first request that it serves.
 pub(crate) const RELOAD_MS: f64 = 50.0;
 
 impl Row {
