@@ -12,7 +12,6 @@ use std::{
 
 use http1::BodyEvent;
 use smallvec::SmallVec;
-use tokio::net::TcpStream;
 
 use crate::{
     http::{
@@ -27,7 +26,7 @@ use crate::{
         upgrade,
     },
     observe::{metrics::count, reason::Reason},
-    upstream::{balance, connect::connect, endpoints::InFlight, pool},
+    upstream::{balance, connect::connect, endpoints::InFlight, pool, stream::UpstreamStream},
     worker::Worker,
 };
 
@@ -124,7 +123,7 @@ async fn drain_body(
 /// How an attempt leaves the request.
 enum Tried {
     Over(After),
-    Upgraded(TcpStream),
+    Upgraded(UpstreamStream),
     Failed(Answer),
     /// The pooled connection was dead; nothing was lost.
     Stale,
@@ -195,7 +194,7 @@ async fn pick<'t>(
     tried: &mut SmallVec<[SocketAddr; 4]>,
     fresh: bool,
     deadline: Option<Instant>,
-) -> Result<(InFlight, TcpStream, bool), Answer> {
+) -> Result<(InFlight, UpstreamStream, bool), Answer> {
     let no_failover = plan.found.entry.rule.retry.as_ref().is_some_and(|r| r.attempts == 0);
     let most = if no_failover { 1 } else { worker.limits.connect_attempts };
     let mut last = Reason::NoEndpoint;
@@ -236,10 +235,10 @@ async fn connect_within(
     connection: &Connection,
     address: SocketAddr,
     deadline: Option<Instant>,
-) -> Result<TcpStream, Reason> {
+) -> Result<UpstreamStream, Reason> {
     connection.timer.arm_until(worker.limits.connect, deadline);
     let mut connecting = pin!(connect(address));
-    let connected: Option<io::Result<TcpStream>> = poll_fn(|cx| {
+    let connected: Option<io::Result<UpstreamStream>> = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Some(connected));
         }
@@ -270,7 +269,12 @@ struct Run<'a, 't> {
 }
 
 impl Run<'_, '_> {
-    async fn attempt(&mut self, pick: &InFlight, mut upstream: TcpStream, reused: bool) -> Tried {
+    async fn attempt(
+        &mut self,
+        pick: &InFlight,
+        mut upstream: UpstreamStream,
+        reused: bool,
+    ) -> Tried {
         let now = self.worker.clock.now();
         let timeout = self.plan.found.entry.rule.timeouts.backend_request;
         let attempt_deadline = timeout.and_then(|timeout| now.checked_add(timeout));

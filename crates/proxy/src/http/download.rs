@@ -1,13 +1,9 @@
 //! The response's way down: from the backend's bytes to the client.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use http1::{Asked, BodyEvent, Parse, Version};
 use ir::exec::apply_response_filters;
-use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::http::{
     exchange::{Download, End, Exchange, FRAMED_AHEAD, Fault, Upload},
@@ -58,14 +54,11 @@ impl Exchange<'_, '_> {
         if !buffer.has_space() {
             buffer.grow(limits.buffer_initial, limits.buffer_largest);
         }
-        let mut space = ReadBuf::new(buffer.space());
-        let upstream = Pin::new(&mut *self.upstream);
-        match upstream.poll_read(cx, &mut space) {
+        match self.upstream.poll_read(cx, buffer.space()) {
             Poll::Pending => Ok(false),
             Poll::Ready(Err(_)) => Err(Fault::UpstreamClosed),
-            Poll::Ready(Ok(())) if space.filled().is_empty() => self.upstream_ended(),
-            Poll::Ready(Ok(())) => {
-                let read = space.filled().len();
+            Poll::Ready(Ok(0)) => self.upstream_ended(),
+            Poll::Ready(Ok(read)) => {
                 buffer.filled(read);
                 self.state.moved = true;
                 if !buffer.has_space() {

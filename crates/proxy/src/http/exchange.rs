@@ -8,8 +8,6 @@ use std::{
     time::Instant,
 };
 
-use tokio::net::TcpStream;
-
 use crate::{
     buffer::Buffer,
     http::{
@@ -17,6 +15,7 @@ use crate::{
         scratch::Scratch,
     },
     observe::reason::Reason,
+    upstream::stream::UpstreamStream,
     worker::Worker,
 };
 
@@ -69,7 +68,7 @@ pub(crate) struct Exchange<'a, 't> {
     pub(crate) connection: &'a mut Connection,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) worker: &'a Worker,
-    pub(crate) upstream: &'a mut TcpStream,
+    pub(crate) upstream: &'a mut UpstreamStream,
     pub(crate) plan: &'a Plan<'t>,
     pub(crate) record: &'a mut Record<'t>,
     pub(crate) tees: &'a mut Vec<Tee>,
@@ -126,7 +125,7 @@ impl<'a, 't> Exchange<'a, 't> {
         connection: &'a mut Connection,
         scratch: &'a mut Scratch,
         worker: &'a Worker,
-        upstream: &'a mut TcpStream,
+        upstream: &'a mut UpstreamStream,
         plan: &'a Plan<'t>,
         record: &'a mut Record<'t>,
         tees: &'a mut Vec<Tee>,

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
     io,
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -13,17 +13,13 @@ use std::{
 
 use http1::{Asked, BodyDecoder, BodyEvent, BodyFraming, Method, Parse, ResponseHead};
 use ir::{ClusterIndex, Mirror};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
 
 use crate::{
     buffer::Buffer,
     http::{connection::Connection, request::Plan, scratch::Scratch},
     observe::metrics::count,
     timer::Slot,
-    upstream::{balance, connect::connect, endpoints::ClusterState},
+    upstream::{balance, connect::connect, endpoints::ClusterState, stream::UpstreamStream},
     worker::Worker,
 };
 
@@ -196,7 +192,7 @@ impl Copy {
         cx: &mut Context<'_>,
         worker: &Worker,
         timer: &Slot,
-        upstream: &mut TcpStream,
+        upstream: &mut UpstreamStream,
         backlog: &RefCell<Backlog>,
     ) -> Poll<io::Result<()>> {
         if timer.expired() {
@@ -208,13 +204,11 @@ impl Copy {
         self.received.grow(4096, 4096);
         self.grow_for_head(worker);
         loop {
-            let mut space = ReadBuf::new(self.received.space());
-            match Pin::new(&mut *upstream).poll_read(cx, &mut space) {
+            let count = match upstream.poll_read(cx, self.received.space()) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(())) => {}
-            }
-            let count = space.filled().len();
+                Poll::Ready(Ok(count)) => count,
+            };
             if count == 0 {
                 let whole = self.body.as_ref().is_some_and(|body| body.end_of_input().is_ok());
                 return Poll::Ready(if whole {
@@ -241,7 +235,7 @@ impl Copy {
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        upstream: &mut TcpStream,
+        upstream: &mut UpstreamStream,
         backlog: &RefCell<Backlog>,
     ) -> Poll<io::Result<()>> {
         while !self.done {
@@ -260,18 +254,18 @@ impl Copy {
                     None if backlog.ended => self.done = true,
                     None => {
                         backlog.waker = Some(cx.waker().clone());
-                        return Poll::Pending;
+                        return upstream.poll_flush(cx);
                     }
                 }
                 continue;
             }
-            match Pin::new(&mut *upstream).poll_write(cx, rest) {
+            match upstream.poll_write(cx, rest) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(written)) => self.sent = self.sent.saturating_add(written),
             }
         }
-        Poll::Ready(Ok(()))
+        upstream.poll_flush(cx)
     }
 
     /// Uses what was received; true at the end of the response.

@@ -3,19 +3,14 @@
 use std::{
     future::poll_fn,
     io,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-};
-
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
 };
 
 use crate::{
     buffer::Buffer,
     http::{connection::Connection, record::Record, scratch::Scratch},
+    upstream::stream::UpstreamStream,
     worker::{Phase, Worker},
 };
 
@@ -34,7 +29,7 @@ pub(crate) async fn tunnel(
     worker: &Rc<Worker>,
     connection: &mut Connection,
     scratch: &mut Scratch,
-    mut upstream: TcpStream,
+    mut upstream: UpstreamStream,
     record: &mut Record<'_>,
 ) {
     let idle = worker.limits.tunnel_idle;
@@ -53,15 +48,15 @@ pub(crate) async fn tunnel(
                 &mut up,
                 |cx, space| stream.poll_read(cx, space),
                 &mut upstream,
-                write_plain,
-                shutdown_plain,
+                UpstreamStream::poll_write,
+                UpstreamStream::poll_shutdown,
             )?;
             record.received = record.received.wrapping_add(sent);
             let received = copy(
                 cx,
                 from_upstream,
                 &mut down,
-                |cx, space| read_plain(&mut upstream, cx, space),
+                |cx, space| upstream.poll_read(cx, space),
                 stream,
                 |stream, cx, bytes| stream.poll_write(cx, bytes),
                 |stream, cx| stream.poll_shutdown(cx),
@@ -73,8 +68,10 @@ pub(crate) async fn tunnel(
                 break;
             }
         }
-        if let Poll::Ready(Err(error)) = stream.poll_flush(cx) {
-            return Poll::Ready(Err(error));
+        for flushed in [stream.poll_flush(cx), upstream.poll_flush(cx)] {
+            if let Poll::Ready(Err(error)) = flushed {
+                return Poll::Ready(Err(error));
+            }
         }
         if up == Half::Ended && down == Half::Ended {
             return Poll::Ready(Ok(()));
@@ -138,21 +135,4 @@ fn copy<T>(
             },
         }
     }
-}
-
-fn read_plain(
-    tcp: &mut TcpStream,
-    cx: &mut Context<'_>,
-    space: &mut [u8],
-) -> Poll<io::Result<usize>> {
-    let mut target = ReadBuf::new(space);
-    Pin::new(tcp).poll_read(cx, &mut target).map_ok(|()| target.filled().len())
-}
-
-fn write_plain(tcp: &mut TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    Pin::new(tcp).poll_write(cx, bytes)
-}
-
-fn shutdown_plain(tcp: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-    Pin::new(tcp).poll_shutdown(cx)
 }

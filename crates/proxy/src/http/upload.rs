@@ -1,12 +1,8 @@
 //! The request's way up: from the client's bytes to the backend.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use http1::{BodyEvent, BodyFraming};
-use tokio::io::AsyncWrite;
 
 use crate::http::{
     exchange::{Exchange, FRAMED_AHEAD, Fault, Upload},
@@ -25,7 +21,7 @@ impl Exchange<'_, '_> {
                 pending
             };
             if !bytes.is_empty() {
-                match Pin::new(&mut *self.upstream).poll_write(cx, bytes) {
+                match self.upstream.poll_write(cx, bytes) {
                     Poll::Ready(Ok(0) | Err(_)) => {
                         self.state.upload = Upload::Abandoned;
                         return Ok(());
@@ -46,9 +42,17 @@ impl Exchange<'_, '_> {
             if !self.flow.replayable {
                 self.scratch.to_upstream.clear();
             }
-            if self.flow.encoded {
-                self.state.upload = Upload::Done;
-                return Ok(());
+            match self.upstream.poll_flush(cx) {
+                Poll::Ready(Ok(())) if self.flow.encoded => {
+                    self.state.upload = Upload::Done;
+                    return Ok(());
+                }
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => {
+                    self.state.upload = Upload::Abandoned;
+                    return Ok(());
+                }
+                Poll::Pending => return Ok(()),
             }
             if !self.fill_input(cx)? {
                 self.state.waiting.client_read = true;

@@ -4,3 +4,4 @@ pub(crate) mod balance;
 pub(crate) mod connect;
 pub(crate) mod endpoints;
 pub(crate) mod pool;
+pub(crate) mod stream;
