@@ -15,11 +15,11 @@ use std::{
 };
 
 use ir::{
-    Action, Attachment, Backend, BackendProtocol, Balance, BindAddress, Cluster, ClusterId,
-    FieldName, HeaderMatch, HostPattern, HttpRoute, HttpSettings, IrSet, Listener, ListenerId,
-    Match, ObjectRef, Origin, Outcome, PathMatch, Pattern, PortTable, Protocol, QueryMatch,
-    RequestView, Revision, RouteKind, Rule, Silent, Table, Target, Timeouts, ValueMatch, assemble,
-    find, path,
+    Action, Attachment, Backend, BackendProtocol, BindAddress, Cluster, ClusterId,
+    ConnectionSettings, FieldName, HeaderMatch, HostPattern, HttpRoute, HttpSettings, IrSet,
+    Listener, ListenerId, Match, ObjectRef, Origin, Outcome, PathMatch, Pattern, PortTable,
+    Protocol, QueryMatch, RequestView, Revision, RouteKind, Rule, Silent, Table, Target, Timeouts,
+    ValueMatch, assemble, find, path,
 };
 
 const ROUTES: usize = 5_000;
@@ -83,6 +83,8 @@ fn listener() -> Listener {
         protocol: Protocol::Http,
         hostname: None,
         http: HttpSettings::default(),
+        connection: ConnectionSettings::default(),
+        filters: Vec::new(),
     }
 }
 
@@ -94,17 +96,14 @@ fn on(path: PathMatch, object: &Arc<ObjectRef>) -> Match {
 fn route(number: usize, host: &str, path: PathMatch) -> HttpRoute {
     let object = object("HTTPRoute", &format!("route-{number:05}"));
     let origin = Origin::new(Arc::clone(&object), "spec.rules[0]");
-    let cluster = Cluster {
-        backend: Arc::new(ObjectRef::new("", "Service", "default", &format!("svc-{number:05}"))),
-        port: 8080,
-        protocol: BackendProtocol::Http1,
-        balance: Balance::RoundRobin,
-    };
+    let service = Arc::new(ObjectRef::new("", "Service", "default", &format!("svc-{number:05}")));
+    let cluster = Cluster::new(service, 8080, BackendProtocol::Http1);
     let backend = Backend {
         origin: origin.clone(),
         weight: 1,
         target: Target::Cluster(ClusterId(Arc::new(cluster))),
         filters: Vec::new(),
+        persistence: None,
     };
     let rule = Rule {
         matches: vec![on(path, &object)],

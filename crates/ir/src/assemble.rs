@@ -1,5 +1,7 @@
 //! From entities to the table that workers read.
 
+mod l4;
+
 use std::{
     collections::BTreeMap,
     hash::{Hash, Hasher},
@@ -26,6 +28,7 @@ pub fn assemble(set: &IrSet, revision: Revision, previous: Option<&Table>) -> Ta
     let mut clusters = Clusters::default();
     let mut rules = Vec::new();
     let mut listeners = Vec::new();
+    let (mut l4, l4_routes) = (Vec::new(), l4::group(set));
     for ((id, listener), routes) in set.listeners.iter().zip(by_listener) {
         let index = ListenerIndex(number(listeners.len()));
         let first_rule = number(rules.len());
@@ -37,12 +40,24 @@ pub fn assemble(set: &IrSet, revision: Revision, previous: Option<&Table>) -> Ta
             }
         }
         let routes = route_index(id, routes, previous);
-        let listener = ListenerTable { index, listener: Arc::clone(listener), first_rule, routes };
-        listeners.push(keep_equal_listener(listener, previous));
+        let l4_routes = l4_routes.get(id).map_or(&[][..], Vec::as_slice);
+        let (l4, l4_hosts) = l4::entries((index, id), l4_routes, &mut l4, &mut clusters, previous);
+        let listener = Arc::clone(listener);
+        let table = ListenerTable { index, listener, first_rule, routes, l4, l4_hosts };
+        listeners.push(keep_equal_listener(table, previous));
     }
     let ports = ports(&listeners, previous);
-    let certificates = set.certificates.clone();
-    Table { revision, ports, listeners, rules, clusters: clusters.list, certificates, routes }
+    Table {
+        revision,
+        ports,
+        listeners,
+        rules,
+        l4,
+        clusters: clusters.list,
+        certificates: set.certificates.clone(),
+        trust_bundles: set.trust_bundles.clone(),
+        routes,
+    }
 }
 
 /// The routes of the set, each replaced by an equal one of the previous table, so that everything
@@ -190,6 +205,8 @@ fn keep_equal_listener(new: ListenerTable, previous: Option<&Table>) -> Arc<List
     let same = previous.and_then(|table| table.listener(new.index)).filter(|old| {
         old.first_rule == new.first_rule
             && Arc::ptr_eq(&old.routes, &new.routes)
+            && old.l4.len() == new.l4.len()
+            && old.l4.iter().zip(&new.l4).all(|(old, new)| Arc::ptr_eq(old, new))
             && (Arc::ptr_eq(&old.listener, &new.listener) || old.listener == new.listener)
     });
     same.cloned().unwrap_or_else(|| Arc::new(new))

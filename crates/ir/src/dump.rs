@@ -5,25 +5,28 @@
 
 mod action;
 mod table;
+mod tls;
 
 use std::fmt;
 
 pub use table::dump_table;
 
 use crate::{
-    Attachment, BindAddress, Certificate, EscapedSlashes, Gateway, HostPattern, HttpRoute,
-    HttpSettings, IrSet, L4Route, Listener, ObjectRef, Origin, Protocol, RouteKind, TrustedPeers,
+    Attachment, BindAddress, Certificate, ConnectionSettings, EscapedSlashes, Gateway, HostPattern,
+    HttpRoute, HttpSettings, IrSet, L4Route, Listener, ObjectRef, Origin, Protocol, RouteKind,
+    TrustedPeers,
 };
 
 /// The whole set, in the order of its maps.
 pub fn dump(set: &IrSet) -> String {
-    let IrSet { gateways, listeners, http_routes, l4_routes, certificates } = set;
+    let IrSet { gateways, listeners, http_routes, l4_routes, certificates, trust_bundles } = set;
     let mut out = Lines::default();
     gateways.values().for_each(|gateway| dump_gateway(gateway, &mut out));
     listeners.values().for_each(|listener| dump_listener(listener, &mut out));
     http_routes.values().for_each(|route| dump_http_route(route, &mut out));
     l4_routes.values().for_each(|route| dump_l4_route(route, &mut out));
     certificates.values().for_each(|certificate| dump_certificate(certificate, &mut out));
+    trust_bundles.values().for_each(|bundle| tls::dump_trust_bundle(bundle, &mut out));
     out.text
 }
 
@@ -67,8 +70,19 @@ fn dump_gateway(gateway: &Gateway, out: &mut Lines) {
 }
 
 fn dump_listener(listener: &Listener, out: &mut Lines) {
-    let Listener { id, origin, gateway, addresses, port, bind_port, protocol, hostname, http } =
-        listener;
+    let Listener {
+        id,
+        origin,
+        gateway,
+        addresses,
+        port,
+        bind_port,
+        protocol,
+        hostname,
+        http,
+        connection,
+        filters,
+    } = listener;
     out.line(0, format_args!("{id}: {}", at(origin, &id.owner)));
     if *gateway != id.owner {
         out.line(1, format_args!("gateway: {gateway}"));
@@ -90,11 +104,18 @@ fn dump_listener(listener: &Listener, out: &mut Lines) {
     };
     out.line(1, format_args!("protocol: {name}"));
     if let Some(tls) = tls {
-        let ids = tls.certificates.iter().map(|id| &*id.0);
-        out.line(1, format_args!("certificates: {}", list(ids)));
+        tls::dump_termination(tls, out);
     }
     out.line(1, format_args!("hostname: {}", host(hostname.as_ref())));
     dump_http_settings(http, out);
+    let ConnectionSettings { proxy_protocol, connections_max } = connection;
+    if *proxy_protocol {
+        out.line(1, "PROXY protocol: accepted from trusted peers");
+    }
+    if let Some(max) = connections_max {
+        out.line(1, format_args!("connections: at most {max}"));
+    }
+    action::dump_filters(filters, &id.owner, 1, out);
 }
 
 fn dump_http_settings(settings: &HttpSettings, out: &mut Lines) {

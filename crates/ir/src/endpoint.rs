@@ -26,6 +26,8 @@ pub struct Endpoint {
     /// endpoint, and its pooled connections are not shared.
     pub identity: Arc<str>,
     pub zone: Option<Arc<str>>,
+    /// Zones whose clients should use it (EndpointSlice hints); empty when there is no hint.
+    pub for_zones: Vec<Arc<str>>,
     pub state: EndpointState,
 }
 

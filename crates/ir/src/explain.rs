@@ -142,7 +142,7 @@ fn agreement(wanted: &PathMatch, path: &str) -> usize {
         PathMatch::Exact(text) | PathMatch::Prefix(text) => {
             text.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count()
         }
-        PathMatch::Regex(_) => 0,
+        PathMatch::Regex(_) | PathMatch::Call(_) => 0,
     }
 }
 

@@ -34,13 +34,17 @@ pub mod pattern;
 mod query;
 pub mod request;
 pub mod route;
+pub mod session;
 pub mod set;
 pub mod table;
+pub mod tls;
 pub mod update;
 
 pub use assemble::assemble;
 pub use certificate::{Certificate, CertificateId, PrivateKey};
-pub use cluster::{BackendProtocol, Balance, Cluster, ClusterId};
+pub use cluster::{
+    BackendProtocol, Balance, Cluster, ClusterId, Locality, Outlier, ProxyProtocol, RetryBudget,
+};
 pub use dump::{dump, dump_table};
 pub use endpoint::{Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey};
 pub use field::{FieldName, FieldValue};
@@ -53,8 +57,8 @@ pub use find::{
 };
 pub use hostname::HostPattern;
 pub use listener::{
-    BindAddress, EscapedSlashes, Gateway, HttpSettings, Listener, ListenerId, Protocol,
-    TlsTermination, TrustedPeers,
+    BindAddress, ConnectionSettings, EscapedSlashes, Gateway, HttpSettings, Listener, ListenerId,
+    Protocol, TrustedPeers,
 };
 pub use object::ObjectRef;
 pub use origin::Origin;
@@ -62,12 +66,17 @@ pub use overlay::Overlay;
 pub use pattern::{Pattern, PatternError};
 pub use request::RequestView;
 pub use route::{
-    Action, Attachment, Backend, FailReason, HeaderMatch, HttpRoute, L4Route, Match, PathMatch,
-    QueryMatch, Retry, RouteKind, Rule, Target, Timeouts, ValueMatch,
+    Action, Attachment, Backend, CallMatch, FailReason, HeaderMatch, HttpRoute, L4Route, Match,
+    PathMatch, QueryMatch, Retry, RouteKind, Rule, Target, Timeouts, ValueMatch,
 };
+pub use session::{CookieLifetime, SessionPersistence, SessionPlace};
 pub use set::IrSet;
 pub use table::{
-    BackendEntry, ClusterIndex, ListenerIndex, ListenerTable, PortKey, PortKind, PortTable,
-    Revision, RuleEntry, RuleIndex, Table, Transport,
+    BackendEntry, ClusterIndex, L4Entry, L4Index, ListenerIndex, ListenerTable, PortKey, PortKind,
+    PortTable, Revision, RuleEntry, RuleIndex, Table, Transport,
+};
+pub use tls::{
+    Authorities, CipherSuite, ClientValidation, ClientValidationMode, SubjectAltName, TlsOptions,
+    TlsTermination, TlsVersion, TrustBundle, TrustBundleId, UpstreamTls,
 };
 pub use update::{Ack, PortAck, Update};

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use crate::{CertificateId, HostPattern, ObjectRef, Origin};
+use crate::{Filter, HostPattern, ObjectRef, Origin, TlsTermination};
 
 /// One Gateway and the listeners that are good enough to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,10 @@ pub struct Listener {
     /// `None` takes every host.
     pub hostname: Option<HostPattern>,
     pub http: HttpSettings,
+    pub connection: ConnectionSettings,
+    /// Run on every request before a rule is looked for, in this order. They never change the
+    /// host (GEP-5224).
+    pub filters: Vec<Filter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,10 +67,14 @@ pub enum Protocol {
     Udp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsTermination {
-    /// The first is the default where none fits the SNI better.
-    pub certificates: Vec<CertificateId>,
+/// How a listener treats connections, before anything is read of what they carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionSettings {
+    /// Connections from trusted peers begin with a PROXY protocol header (version 1 or 2), which
+    /// names the client. See [`HttpSettings::trusted_peers`].
+    pub proxy_protocol: bool,
+    /// Connections at one time, for UDP flows; `None` leaves it to the data plane's own bound.
+    pub connections_max: Option<u32>,
 }
 
 /// How the HTTP edge of a listener treats what it cannot verify.

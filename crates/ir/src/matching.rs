@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 
 use crate::{
-    HeaderMatch, HostPattern, Match, PathMatch, Predicate, QueryMatch, RequestView, ValueMatch,
-    index::takes, query::Query,
+    CallMatch, HeaderMatch, HostPattern, Match, PathMatch, Predicate, QueryMatch, RequestView,
+    ValueMatch, index::takes, query::Query,
 };
 
 /// A request while it is matched; the query is read once, when a condition asks for it.
@@ -92,7 +92,9 @@ fn path_holds(wanted: &PathMatch, path: &str) -> bool {
         PathMatch::Prefix(prefix) => path
             .strip_prefix(&**prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        PathMatch::Regex(pattern) => pattern.is_match(path),
+        PathMatch::Regex(pattern) | PathMatch::Call(CallMatch { pattern, .. }) => {
+            pattern.is_match(path)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     ClusterId, FieldName, Filter, HostPattern, ListenerId, ObjectRef, Origin, Pattern, Redirect,
+    SessionPersistence,
 };
 
 /// An HTTPRoute or GRPCRoute that at least one listener accepted.
@@ -77,6 +78,7 @@ pub struct Backend {
     pub target: Target,
     /// Run after the rule's own filters.
     pub filters: Vec<Filter>,
+    pub persistence: Option<Arc<SessionPersistence>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +106,21 @@ pub enum PathMatch {
     Prefix(Arc<str>),
     /// The whole path must match.
     Regex(Pattern),
+    Call(CallMatch),
+}
+
+/// gRPC calls that no exact service selects. A call is a POST to `/service/method`.
+///
+/// Precedence of a GRPCRoute goes by the characters of the service, then those of the method:
+/// with a service it ranks among regular expressions, without one after every service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallMatch {
+    /// Characters of the service's expression; 0 takes every service.
+    pub service_chars: u32,
+    /// Characters of the method or its expression; 0 takes every method.
+    pub method_chars: u32,
+    /// The whole path must match.
+    pub pattern: Pattern,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +177,9 @@ impl fmt::Display for PathMatch {
             Self::Exact(path) => write!(f, "Exact {path}"),
             Self::Prefix(path) if path.is_empty() => f.write_str("PathPrefix /"),
             Self::Prefix(path) => write!(f, "PathPrefix {path}"),
-            Self::Regex(pattern) => write!(f, "RegularExpression {pattern}"),
+            Self::Regex(pattern) | Self::Call(CallMatch { pattern, .. }) => {
+                write!(f, "RegularExpression {pattern}")
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     Certificate, CertificateId, Gateway, HttpRoute, L4Route, Listener, ListenerId, ObjectRef,
+    TrustBundle, TrustBundleId,
 };
 
 /// Everything a data plane needs but endpoints; one entity for each object a user wrote, so that
@@ -16,4 +17,5 @@ pub struct IrSet {
     pub http_routes: BTreeMap<Arc<ObjectRef>, Arc<HttpRoute>>,
     pub l4_routes: BTreeMap<Arc<ObjectRef>, Arc<L4Route>>,
     pub certificates: BTreeMap<CertificateId, Arc<Certificate>>,
+    pub trust_bundles: BTreeMap<TrustBundleId, Arc<TrustBundle>>,
 }

@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
-    BindAddress, Certificate, CertificateId, ClusterId, HttpRoute, Listener, ListenerId, ObjectRef,
-    Protocol, Rule,
+    BindAddress, Certificate, CertificateId, ClusterId, HttpRoute, L4Route, Listener, ListenerId,
+    ObjectRef, Protocol, Rule, TrustBundle, TrustBundleId,
     index::{HostIndex, RouteIndex},
 };
 
@@ -32,6 +32,10 @@ pub struct ListenerIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleIndex(pub u32);
 
+/// Position in [`Table::l4`] of one revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct L4Index(pub u32);
+
 /// Position in [`Table::clusters`] of one revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterIndex(pub u32);
@@ -46,9 +50,13 @@ pub struct Table {
     /// By [`RuleIndex`]: one for each listener, route and rule, hence the unit of metrics. Those
     /// of one listener lie together, oldest route first.
     pub rules: Vec<Arc<RuleEntry>>,
+    /// By [`L4Index`]: one for each listener and TLSRoute, TCPRoute or UDPRoute, hence the unit of
+    /// metrics beside `rules`. Those of one listener lie together, oldest first.
+    pub l4: Vec<Arc<L4Entry>>,
     /// By [`ClusterIndex`], in the order in which rules name them.
     pub clusters: Vec<ClusterId>,
     pub certificates: BTreeMap<CertificateId, Arc<Certificate>>,
+    pub trust_bundles: BTreeMap<TrustBundleId, Arc<TrustBundle>>,
     /// What it was built from, in the order of [`ObjectRef`].
     pub(crate) routes: Vec<Arc<HttpRoute>>,
 }
@@ -66,6 +74,10 @@ impl Table {
 
     pub fn rule(&self, index: RuleIndex) -> Option<&Arc<RuleEntry>> {
         self.rules.get(index.0 as usize)
+    }
+
+    pub fn l4(&self, index: L4Index) -> Option<&Arc<L4Entry>> {
+        self.l4.get(index.0 as usize)
     }
 
     pub fn cluster(&self, index: ClusterIndex) -> Option<&ClusterId> {
@@ -162,6 +174,25 @@ pub struct ListenerTable {
     /// Rule numbers in `routes` count from here.
     pub(crate) first_rule: u32,
     pub(crate) routes: Arc<RouteIndex>,
+    /// Oldest first.
+    pub(crate) l4: Vec<Arc<L4Entry>>,
+    /// Positions in `l4`; of routes with one hostname, the oldest's.
+    pub(crate) l4_hosts: HostIndex,
+}
+
+impl ListenerTable {
+    /// The route that takes a connection or flow. On a TLS listener the longest hostname that
+    /// takes the SNI wins, as written on the route, then the older route; elsewhere the oldest
+    /// route, and `sni` is `None`.
+    pub fn l4_for(&self, sni: Option<&str>) -> Option<&Arc<L4Entry>> {
+        let position = self.l4_hosts.best(sni.unwrap_or_default())?;
+        self.l4.get(position as usize)
+    }
+
+    /// All routes of the listener for [`Self::l4_for`], oldest first.
+    pub fn l4(&self) -> impl Iterator<Item = &Arc<L4Entry>> {
+        self.l4.iter()
+    }
 }
 
 /// A rule as one listener serves it.
@@ -189,13 +220,41 @@ pub struct BackendEntry {
     pub mirrors: Vec<Option<ClusterIndex>>,
 }
 
+/// A TLSRoute, TCPRoute or UDPRoute as one listener serves it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct L4Entry {
+    pub index: L4Index,
+    pub listener: ListenerIndex,
+    pub route: Arc<L4Route>,
+    /// Parallel to [`L4Route::backends`]. A connection that ends at one without a cluster is
+    /// closed, a datagram dropped.
+    pub backends: Vec<BackendEntry>,
+    /// Sum of the weights; 0 when nothing can be picked.
+    pub total_weight: u64,
+}
+
+impl L4Entry {
+    /// As [`RuleEntry::pick`]; `None` when no backend has a weight.
+    pub fn pick(&self, random: u64) -> Option<usize> {
+        pick(&self.backends, self.total_weight, random)
+    }
+
+    pub fn object(&self) -> &Arc<ObjectRef> {
+        &self.route.object
+    }
+}
+
+fn pick(backends: &[BackendEntry], total_weight: u64, random: u64) -> Option<usize> {
+    let product = u128::from(random) * u128::from(total_weight);
+    let point = u64::try_from(product >> 64).ok()?;
+    let position = backends.partition_point(|backend| backend.weight_end <= point);
+    (position < backends.len()).then_some(position)
+}
+
 impl RuleEntry {
     /// The position in `backends` that a uniformly random number selects by weight.
     pub fn pick(&self, random: u64) -> Option<usize> {
-        let product = u128::from(random) * u128::from(self.total_weight);
-        let point = u64::try_from(product >> 64).ok()?;
-        let position = self.backends.partition_point(|backend| backend.weight_end <= point);
-        (position < self.backends.len()).then_some(position)
+        pick(&self.backends, self.total_weight, random)
     }
 
     pub fn object(&self) -> &Arc<ObjectRef> {

@@ -4,10 +4,10 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use ir::{
-    Action, Attachment, Backend, BackendProtocol, Balance, BindAddress, Cluster, ClusterId,
-    Endpoint, EndpointMap, EndpointSet, EndpointState, Gateway, HttpRoute, HttpSettings, IrSet,
-    Listener, ListenerId, Match, ObjectRef, Origin, PathMatch, Protocol, Revision, RouteKind, Rule,
-    Target, Timeouts, Update,
+    Action, Attachment, Backend, BackendProtocol, BindAddress, Cluster, ClusterId,
+    ConnectionSettings, Endpoint, EndpointMap, EndpointSet, EndpointState, Gateway, HttpRoute,
+    HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin, PathMatch, Protocol,
+    Revision, RouteKind, Rule, Target, Timeouts, Update,
 };
 use proxy::{AccessLog, Limits, Proxy, ProxyConfig};
 
@@ -41,12 +41,8 @@ fn update(listen: SocketAddr, backend: SocketAddr) -> Update {
     let route = object("HTTPRoute", "relay");
     let id = ListenerId { owner: Arc::clone(&gateway), name: "http".into() };
     let at = Origin::new(Arc::clone(&route), "spec.rules[0]");
-    let cluster = ClusterId(Arc::new(Cluster {
-        backend: object("Service", "backend"),
-        port: 80,
-        protocol: BackendProtocol::Http1,
-        balance: Balance::RoundRobin,
-    }));
+    let service = object("Service", "backend");
+    let cluster = ClusterId(Arc::new(Cluster::new(service, 80, BackendProtocol::Http1)));
     let listener = Listener {
         id: id.clone(),
         origin: Origin::new(Arc::clone(&gateway), "spec.listeners[0]"),
@@ -57,6 +53,8 @@ fn update(listen: SocketAddr, backend: SocketAddr) -> Update {
         protocol: Protocol::Http,
         hostname: None,
         http: HttpSettings::default(),
+        connection: ConnectionSettings::default(),
+        filters: Vec::new(),
     };
     let rule = Rule {
         origin: at.clone(),
@@ -75,6 +73,7 @@ fn update(listen: SocketAddr, backend: SocketAddr) -> Update {
             weight: 1,
             target: Target::Cluster(cluster.clone()),
             filters: Vec::new(),
+            persistence: None,
         }]),
         timeouts: Timeouts::default(),
         retry: None,
@@ -84,6 +83,7 @@ fn update(listen: SocketAddr, backend: SocketAddr) -> Update {
         address: backend,
         identity: "backend".into(),
         zone: None,
+        for_zones: Vec::new(),
         state: EndpointState::Ready,
     };
     let endpoints = EndpointSet { endpoints: vec![Arc::new(endpoint)] };

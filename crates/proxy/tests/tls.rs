@@ -32,7 +32,7 @@ fn add_certificate(config: &mut Config, id: &str, issued: &Issued, names: &[&str
 
 fn https(ids: &[&str]) -> Protocol {
     let certificates = ids.iter().map(|id| CertificateId((*id).into())).collect();
-    Protocol::Https(TlsTermination { certificates })
+    Protocol::Https(TlsTermination { certificates, ..TlsTermination::default() })
 }
 
 struct Secure {

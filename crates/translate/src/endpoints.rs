@@ -170,6 +170,7 @@ fn lower(
         address: SocketAddr::new(ip, port),
         identity: uid.unwrap_or_else(|| format!("{}/{text}", slice.metadata.name).into()),
         zone: endpoint.zone.clone(),
+        for_zones: Vec::new(),
         state,
     })
 }

@@ -153,7 +153,7 @@ fn usable_port<'a>(
 fn default_protocol(route: RouteType) -> BackendProtocol {
     match route {
         RouteType::Http => BackendProtocol::Http1,
-        RouteType::Grpc => BackendProtocol::H2c,
+        RouteType::Grpc => BackendProtocol::Http2,
         RouteType::Tcp | RouteType::Tls => BackendProtocol::Tcp,
         RouteType::Udp => BackendProtocol::Udp,
     }
@@ -196,7 +196,7 @@ fn protocol(
         RouteType::Http if plain_h2.contains(&app) && !capabilities.h2c_backends => Err(refused(
             &format!("has appProtocol {app}, but HTTP/2 to backends is not served yet"),
         )),
-        RouteType::Http if plain_h2.contains(&app) => Ok(BackendProtocol::H2c),
+        RouteType::Http if plain_h2.contains(&app) => Ok(BackendProtocol::Http2),
         RouteType::Http | RouteType::Grpc => Ok(default_protocol(route)),
     }
 }
@@ -215,7 +215,7 @@ pub(crate) fn parse_balance(text: &str) -> Option<Balance> {
 }
 
 fn cluster(name: &ObjectName, port: u16, protocol: BackendProtocol, balance: Balance) -> ClusterId {
-    ClusterId(Arc::new(Cluster { backend: service_ref(name), port, protocol, balance }))
+    ClusterId(Arc::new(Cluster { balance, ..Cluster::new(service_ref(name), port, protocol) }))
 }
 
 /// Findings about the annotations of Services.

@@ -1,8 +1,8 @@
 //! Matches, verdicts and filters in words.
 
 use ir::{
-    FailReason, Filter, Fraction, HeaderModifier, Match, PathMatch, PathModifier, Predicate, Rank,
-    Target, ValueMatch,
+    CallMatch, FailReason, Filter, Fraction, HeaderModifier, Match, PathMatch, PathModifier,
+    Predicate, Rank, Target, ValueMatch,
 };
 
 /// All conditions of a match in one line.
@@ -36,7 +36,9 @@ pub(super) fn failed(predicate: &Predicate) -> String {
         Predicate::Path { wanted, got } => match wanted {
             PathMatch::Exact(path) => format!("path {got} is not {path}"),
             PathMatch::Prefix(prefix) => format!("path {got} is not below {prefix}"),
-            PathMatch::Regex(pattern) => format!("path {got} does not match {pattern} as a whole"),
+            PathMatch::Regex(pattern) | PathMatch::Call(CallMatch { pattern, .. }) => {
+                format!("path {got} does not match {pattern} as a whole")
+            }
         },
         Predicate::Method { wanted, got } => format!("method {got} is not {wanted}"),
         Predicate::Header { name, wanted, got } => {

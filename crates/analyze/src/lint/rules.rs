@@ -7,9 +7,9 @@ use std::{
 
 use api::{ParentReference, Route as _};
 use ir::{
-    Attachment, BindAddress, HostPattern, HttpRoute, HttpSettings, IrSet, Listener, ListenerId,
-    ListenerIndex, Match, ObjectRef, Origin, Protocol, Revision, RouteKind, Rule, RuleEntry, Table,
-    assemble,
+    Attachment, BindAddress, ConnectionSettings, HostPattern, HttpRoute, HttpSettings, IrSet,
+    Listener, ListenerId, ListenerIndex, Match, ObjectRef, Origin, Protocol, Revision, RouteKind,
+    Rule, RuleEntry, Table, assemble,
 };
 use translate::{Code, Snapshot, Translation};
 
@@ -76,6 +76,8 @@ fn stand_in() -> Listener {
         protocol: Protocol::Http,
         hostname: None,
         http: HttpSettings { keep_empty_segments: true, ..HttpSettings::default() },
+        connection: ConnectionSettings::default(),
+        filters: Vec::new(),
     }
 }
 

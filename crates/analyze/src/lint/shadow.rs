@@ -9,8 +9,8 @@ use std::{
 };
 
 use ir::{
-    Considered, Explanation, HostPattern, Listener, ListenerIndex, Match, PathMatch, PortTable,
-    RequestView, RuleIndex, Table, find, path,
+    CallMatch, Considered, Explanation, HostPattern, Listener, ListenerIndex, Match, PathMatch,
+    PortTable, RequestView, RuleIndex, Table, find, path,
 };
 
 use super::{
@@ -135,7 +135,7 @@ impl<'a> Bucket<'a> {
         match &matched.path {
             PathMatch::Exact(path) => self.exact.entry(path).or_default().push(position),
             PathMatch::Prefix(path) => self.prefix.entry(path).or_default().push(position),
-            PathMatch::Regex(_) => self.regex.push(position),
+            PathMatch::Regex(_) | PathMatch::Call(_) => self.regex.push(position),
         }
     }
 
@@ -148,7 +148,9 @@ impl<'a> Bucket<'a> {
                 Cow::Borrowed(path)
             }
             PathMatch::Prefix(path) => Cow::Borrowed(path),
-            PathMatch::Regex(pattern) => Cow::Owned(literal_prefix(pattern)),
+            PathMatch::Regex(pattern) | PathMatch::Call(CallMatch { pattern, .. }) => {
+                Cow::Owned(literal_prefix(pattern))
+            }
         };
         let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
         let mut last = None;

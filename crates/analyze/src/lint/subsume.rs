@@ -1,6 +1,6 @@
 //! Whether one match holds whenever another does. Where that cannot be told, the answer is no.
 
-use ir::{HeaderMatch, HostPattern, Match, PathMatch, QueryMatch, ValueMatch};
+use ir::{CallMatch, HeaderMatch, HostPattern, Match, PathMatch, QueryMatch, ValueMatch};
 
 use super::pattern::{literal_prefix, takes_all_below, takes_everything};
 
@@ -48,20 +48,28 @@ pub(super) fn intersection<'h>(
 }
 
 fn path_subsumes(wide: &PathMatch, narrow: &PathMatch) -> bool {
+    use PathMatch::{Call, Regex};
     match (wide, narrow) {
         (PathMatch::Exact(wide), PathMatch::Exact(narrow)) => wide == narrow,
-        (PathMatch::Exact(_), PathMatch::Prefix(_) | PathMatch::Regex(_)) => false,
+        (PathMatch::Exact(_), PathMatch::Prefix(_) | Regex(_) | Call(_)) => false,
         (PathMatch::Prefix(wide), PathMatch::Exact(narrow) | PathMatch::Prefix(narrow)) => {
             below(wide, narrow)
         }
         // Every path starts with a slash.
-        (PathMatch::Prefix(wide), PathMatch::Regex(narrow)) => {
+        (PathMatch::Prefix(wide), Regex(narrow) | Call(CallMatch { pattern: narrow, .. })) => {
             wide.is_empty() || literal_prefix(narrow).starts_with(&format!("{wide}/"))
         }
-        (PathMatch::Regex(wide), PathMatch::Exact(narrow)) => wide.is_match(narrow),
-        (PathMatch::Regex(wide), PathMatch::Prefix(narrow)) => takes_all_below(wide)
-            .is_some_and(|text| narrow.starts_with(&text) || (narrow.is_empty() && text == "/")),
-        (PathMatch::Regex(wide), PathMatch::Regex(narrow)) => {
+        (Regex(wide) | Call(CallMatch { pattern: wide, .. }), PathMatch::Exact(narrow)) => {
+            wide.is_match(narrow)
+        }
+        (Regex(wide) | Call(CallMatch { pattern: wide, .. }), PathMatch::Prefix(narrow)) => {
+            takes_all_below(wide)
+                .is_some_and(|text| narrow.starts_with(&text) || (narrow.is_empty() && text == "/"))
+        }
+        (
+            Regex(wide) | Call(CallMatch { pattern: wide, .. }),
+            Regex(narrow) | Call(CallMatch { pattern: narrow, .. }),
+        ) => {
             wide == narrow
                 || takes_all_below(wide).is_some_and(|text| {
                     text.is_empty() || text == "/" || literal_prefix(narrow).starts_with(&text)

@@ -7,9 +7,9 @@ use analyze::{
     explain::{Decision, Explained, Options},
 };
 use ir::{
-    Action, Attachment, BindAddress, FailReason, HostPattern, HttpRoute, HttpSettings, IrSet,
-    Listener, ListenerId, Match, ObjectRef, Origin, PathMatch, Protocol, Revision, RouteKind, Rule,
-    Table, Timeouts, TlsTermination, assemble,
+    Action, Attachment, BindAddress, ConnectionSettings, FailReason, HostPattern, HttpRoute,
+    HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin, PathMatch, Protocol,
+    Revision, RouteKind, Rule, Table, Timeouts, TlsTermination, assemble,
 };
 
 fn origin(kind: &str, field: &str) -> Origin {
@@ -20,7 +20,7 @@ fn origin(kind: &str, field: &str) -> Origin {
 }
 
 fn https() -> Protocol {
-    Protocol::Https(TlsTermination { certificates: Vec::new() })
+    Protocol::Https(TlsTermination::default())
 }
 
 /// Listeners on port 443, each with a route for everything.
@@ -40,6 +40,8 @@ fn table(listeners: &[(&str, Protocol)]) -> Table {
             protocol: protocol.clone(),
             hostname: Some(HostPattern::new(hostname)),
             http: HttpSettings::default(),
+            connection: ConnectionSettings::default(),
+            filters: Vec::new(),
         };
         set.listeners.insert(id.clone(), Arc::new(listener));
         attachments.push(Attachment { listener: id, hosts: vec![None] });

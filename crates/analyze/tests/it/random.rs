@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use analyze::Request;
 use ir::{
-    Action, Attachment, BindAddress, FailReason, FieldName, HeaderMatch, HostPattern, HttpRoute,
-    HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin, PathMatch, Pattern,
-    Protocol, QueryMatch, Revision, RouteKind, Rule, Table, Timeouts, ValueMatch, assemble,
+    Action, Attachment, BindAddress, ConnectionSettings, FailReason, FieldName, HeaderMatch,
+    HostPattern, HttpRoute, HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin,
+    PathMatch, Pattern, Protocol, QueryMatch, Revision, RouteKind, Rule, Table, Timeouts,
+    ValueMatch, assemble,
 };
 use proptest::prelude::*;
 
@@ -91,6 +92,8 @@ fn listener(hostname: &str) -> Listener {
         protocol: Protocol::Http,
         hostname: host(hostname),
         http: HttpSettings::default(),
+        connection: ConnectionSettings::default(),
+        filters: Vec::new(),
     }
 }
 

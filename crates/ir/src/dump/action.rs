@@ -1,10 +1,11 @@
 //! Rules: matches, filters, action.
 
-use super::{Lines, at, list};
+use super::{Lines, at, list, tls};
 use crate::{
-    Action, Backend, BackendProtocol, Balance, Cluster, Cors, CorsOrigin, FailReason, Filter,
-    Fraction, HeaderMatch, HeaderModifier, Match, Mirror, ObjectRef, PathModifier, QueryMatch,
-    Redirect, Retry, Rewrite, Rule, Target, Timeouts, ValueMatch,
+    Action, Backend, BackendProtocol, Balance, Cluster, CookieLifetime, Cors, CorsOrigin,
+    FailReason, Filter, Fraction, HeaderMatch, HeaderModifier, Locality, Match, Mirror, ObjectRef,
+    Outlier, PathModifier, ProxyProtocol, QueryMatch, Redirect, Retry, RetryBudget, Rewrite, Rule,
+    SessionPersistence, SessionPlace, Target, Timeouts, ValueMatch,
 };
 
 pub(super) fn dump_rule(rule: &Rule, object: &ObjectRef, out: &mut Lines) {
@@ -55,7 +56,7 @@ fn value(wanted: &ValueMatch) -> String {
     }
 }
 
-fn dump_filters(filters: &[Filter], object: &ObjectRef, depth: usize, out: &mut Lines) {
+pub(super) fn dump_filters(filters: &[Filter], object: &ObjectRef, depth: usize, out: &mut Lines) {
     for filter in filters {
         match filter {
             Filter::Cors(cors) => dump_cors(cors, object, depth, out),
@@ -150,11 +151,35 @@ pub(super) fn dump_backends(
     depth: usize,
     out: &mut Lines,
 ) {
-    for Backend { origin, weight, target: to, filters } in backends {
+    for Backend { origin, weight, target: to, filters, persistence } in backends {
         let place = at(origin, object);
         out.line(depth, format_args!("forward: {weight} to {} {place}", target(to)));
         dump_filters(filters, object, depth.saturating_add(1), out);
+        if let Some(persistence) = persistence {
+            dump_session(persistence, object, depth.saturating_add(1), out);
+        }
     }
+}
+
+fn dump_session(session: &SessionPersistence, object: &ObjectRef, depth: usize, out: &mut Lines) {
+    let SessionPersistence { origin, name, place, absolute_timeout, idle_timeout } = session;
+    let mut text = match place {
+        SessionPlace::Header => format!("session: header {name}"),
+        SessionPlace::Cookie { path, lifetime } => {
+            let lifetime = match lifetime {
+                CookieLifetime::Session => "session",
+                CookieLifetime::Permanent => "permanent",
+            };
+            format!("session: {lifetime} cookie {name} for {path}")
+        }
+    };
+    if let Some(timeout) = absolute_timeout {
+        text.push_str(&format!(", at most {timeout:?}"));
+    }
+    if let Some(timeout) = idle_timeout {
+        text.push_str(&format!(", idle {timeout:?}"));
+    }
+    out.line(depth, format_args!("{text} {}", at(origin, object)));
 }
 
 fn target(target: &Target) -> String {
@@ -165,18 +190,62 @@ fn target(target: &Target) -> String {
 }
 
 pub(super) fn cluster(cluster: &Cluster) -> String {
-    let Cluster { backend, port, protocol, balance } = cluster;
-    let protocol = match protocol {
-        BackendProtocol::Http1 => "http/1.1",
-        BackendProtocol::H2c => "h2c",
-        BackendProtocol::Tcp => "tcp",
-        BackendProtocol::Udp => "udp",
+    let Cluster {
+        backend,
+        port,
+        protocol,
+        tls,
+        balance,
+        proxy_protocol,
+        outlier,
+        retry_budget,
+        locality,
+    } = cluster;
+    let protocol = match (protocol, tls) {
+        (BackendProtocol::Http1, _) => "http/1.1",
+        (BackendProtocol::Http2, Some(_)) => "h2",
+        (BackendProtocol::Http2, None) => "h2c",
+        (BackendProtocol::Negotiated, _) => "h2 or http/1.1",
+        (BackendProtocol::Tcp, _) => "tcp",
+        (BackendProtocol::Udp, _) => "udp",
     };
-    let balance = match balance {
-        Balance::RoundRobin => "",
-        Balance::LeastRequest => " least request",
-    };
-    format!("{backend}:{port} {protocol}{balance}")
+    let mut text = format!("{backend}:{port} {protocol}");
+    match balance {
+        Balance::RoundRobin => {}
+        Balance::LeastRequest => text.push_str(" least request"),
+    }
+    if let Some(tls) = tls {
+        text.push_str(&tls::upstream(tls));
+    }
+    match proxy_protocol {
+        None => {}
+        Some(ProxyProtocol::V1) => text.push_str(", PROXY v1"),
+        Some(ProxyProtocol::V2) => text.push_str(", PROXY v2"),
+    }
+    if *outlier != Outlier::default() {
+        text.push_str(&ejection(*outlier));
+    }
+    if let Some(budget) = retry_budget {
+        let RetryBudget { percent, interval, min_retries, min_interval } = budget;
+        text.push_str(&format!(
+            ", retries {percent}% in {interval:?}, at least {min_retries} in {min_interval:?}"
+        ));
+    }
+    match locality {
+        Locality::Any => {}
+        Locality::PreferZone => text.push_str(", own zone first"),
+    }
+    text
+}
+
+fn ejection(outlier: Outlier) -> String {
+    let Outlier { consecutive_failures, ejection, max_percent } = outlier;
+    consecutive_failures.map_or_else(
+        || ", no ejection".to_owned(),
+        |failures| {
+            format!(", ejection after {failures} failures for {ejection:?}, at most {max_percent}%")
+        },
+    )
 }
 
 fn fail(reason: FailReason) -> &'static str {

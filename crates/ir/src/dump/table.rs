@@ -1,11 +1,21 @@
 //! Tables.
 
 use super::{Lines, action, host, list};
-use crate::{BackendEntry, ClusterIndex, ListenerTable, PortKind, RuleEntry, Table};
+use crate::{BackendEntry, ClusterIndex, L4Entry, ListenerTable, PortKind, RuleEntry, Table};
 
 /// Ports, listeners, rules and clusters as workers see them; matches in order of precedence.
 pub fn dump_table(table: &Table) -> String {
-    let Table { revision, ports, listeners, rules, clusters, certificates, routes: _ } = table;
+    let Table {
+        revision,
+        ports,
+        listeners,
+        rules,
+        l4,
+        clusters,
+        certificates,
+        trust_bundles,
+        routes: _,
+    } = table;
     let mut out = Lines::default();
     out.line(0, format_args!("revision: {revision}"));
     for (key, port) in ports {
@@ -24,17 +34,23 @@ pub fn dump_table(table: &Table) -> String {
     for entry in rules {
         dump_entry(entry, &mut out);
     }
+    for entry in l4 {
+        dump_l4_entry(entry, &mut out);
+    }
     for (position, id) in clusters.iter().enumerate() {
         out.line(0, format_args!("cluster {position}: {}", action::cluster(&id.0)));
     }
     for id in certificates.keys() {
         out.line(0, format_args!("certificate {}", id.0));
     }
+    for id in trust_bundles.keys() {
+        out.line(0, format_args!("trust bundle {}", id.0));
+    }
     out.text
 }
 
 fn dump_listener(table: &ListenerTable, out: &mut Lines) {
-    let ListenerTable { index, listener, first_rule, routes } = table;
+    let ListenerTable { index, listener, first_rule, routes, l4: _, l4_hosts: _ } = table;
     let hostname = host(listener.hostname.as_ref());
     out.line(0, format_args!("listener {}: {}, host {hostname}", index.0, listener.id));
     for bucket in routes.ordered_buckets("") {
@@ -50,15 +66,26 @@ fn dump_entry(entry: &RuleEntry, out: &mut Lines) {
     let RuleEntry { index, listener, route, rule, backends, total_weight, mirrors } = entry;
     let (index, listener, object, number) = (index.0, listener.0, &route.object, rule.index);
     out.line(0, format_args!("rule {index}: listener {listener}, {object} rule {number}"));
+    dump_shares(backends, *total_weight, out);
+    if !mirrors.is_empty() {
+        out.line(1, format_args!("mirrors: {}", list(mirrors.iter().copied().map(position))));
+    }
+}
+
+fn dump_l4_entry(entry: &L4Entry, out: &mut Lines) {
+    let L4Entry { index, listener, route, backends, total_weight } = entry;
+    let (index, listener, object) = (index.0, listener.0, &route.object);
+    out.line(0, format_args!("l4 {index}: listener {listener}, {object}"));
+    dump_shares(backends, *total_weight, out);
+}
+
+fn dump_shares(backends: &[BackendEntry], total_weight: u64, out: &mut Lines) {
     for BackendEntry { weight_end, cluster, mirrors } in backends {
         let cluster = position(*cluster);
         out.line(1, format_args!("until {weight_end} of {total_weight}: cluster {cluster}"));
         if !mirrors.is_empty() {
             out.line(2, format_args!("mirrors: {}", list(mirrors.iter().copied().map(position))));
         }
-    }
-    if !mirrors.is_empty() {
-        out.line(1, format_args!("mirrors: {}", list(mirrors.iter().copied().map(position))));
     }
 }
 

@@ -1,9 +1,10 @@
-//! The matches of one hostname by path: exact, then regular expression, then prefix.
+//! The matches of one hostname by path: exact, then regular expression, then prefix, then gRPC
+//! calls of any service, then everything.
 
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{HashMap, prefix::PrefixTree, regexes::Regexes};
-use crate::{Match, PathMatch};
+use crate::{CallMatch, Match, PathMatch, Pattern};
 
 /// One match of one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +32,35 @@ pub(crate) struct Draft<'m> {
     path_rank: PathRank<'m>,
 }
 
-/// Exact before regular expression before prefix, the longer first. Expressions of one length are
-/// equals, so that the other criteria decide; exact paths and prefixes of one length either are
-/// the same text or never match the same path, so their text only brings equals together.
+/// Exact before regular expression before prefix, the longer first; then gRPC calls by method
+/// alone, which come after every service, and the prefix of every path. Expressions of one length
+/// are equals, so that the other criteria decide; exact paths and prefixes of one length either
+/// are the same text or never match the same path, so their text only brings equals together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PathRank<'m> {
     Exact(&'m str),
-    /// In characters.
-    Regex(Reverse<usize>),
+    /// In characters: the expression and nothing, or service and method.
+    Regex(Reverse<usize>, Reverse<usize>),
     Prefix(Reverse<usize>, &'m str),
+    /// In characters of the method.
+    AnyService(Reverse<u32>),
+    Everything,
 }
 
 impl<'m> PathRank<'m> {
     pub(crate) fn of(path: &'m PathMatch) -> Self {
         match path {
             PathMatch::Exact(path) => Self::Exact(path),
-            PathMatch::Regex(pattern) => Self::Regex(Reverse(pattern.text().chars().count())),
+            PathMatch::Regex(pattern) => {
+                Self::Regex(Reverse(pattern.text().chars().count()), Reverse(0))
+            }
+            PathMatch::Call(CallMatch { service_chars: 0, method_chars, .. }) => {
+                Self::AnyService(Reverse(*method_chars))
+            }
+            PathMatch::Call(CallMatch { service_chars, method_chars, .. }) => {
+                Self::Regex(Reverse(*service_chars as usize), Reverse(*method_chars as usize))
+            }
+            PathMatch::Prefix(prefix) if prefix.is_empty() => Self::Everything,
             PathMatch::Prefix(prefix) => Self::Prefix(Reverse(prefix.len()), prefix),
         }
     }
@@ -68,6 +82,19 @@ impl<'m> Draft<'m> {
         }
     }
 
+    fn pattern(&self) -> Option<(Slot, &'m Pattern)> {
+        match &self.matched.path {
+            PathMatch::Regex(pattern) | PathMatch::Call(CallMatch { pattern, .. }) => {
+                Some((self.slot, pattern))
+            }
+            PathMatch::Exact(_) | PathMatch::Prefix(_) => None,
+        }
+    }
+
+    fn is_any_service(&self) -> bool {
+        matches!(self.path_rank, PathRank::AnyService(_))
+    }
+
     fn precedence(&self) -> impl Ord + use<'m> {
         (self.path_rank, condition_rank(self.matched), self.slot.rule, self.slot.matched)
     }
@@ -80,6 +107,8 @@ pub(crate) struct PathIndex {
     exact: HashMap<Arc<str>, Span>,
     regexes: Option<Box<Regexes>>,
     prefixes: PrefixTree,
+    any_service: Option<Box<Regexes>>,
+    everything: Option<Span>,
 }
 
 impl PathIndex {
@@ -87,10 +116,16 @@ impl PathIndex {
         drafts.sort_by_cached_key(Draft::precedence);
         let mut index = Self {
             slots: drafts.iter().map(|draft| draft.slot).collect(),
-            regexes: Regexes::build(drafts.iter().filter_map(|draft| match &draft.matched.path {
-                PathMatch::Regex(pattern) => Some((draft.slot, pattern)),
-                PathMatch::Exact(_) | PathMatch::Prefix(_) => None,
-            })),
+            regexes: Regexes::build(
+                drafts
+                    .iter()
+                    .filter_map(|draft| draft.pattern().filter(|_| !draft.is_any_service())),
+            ),
+            any_service: Regexes::build(
+                drafts
+                    .iter()
+                    .filter_map(|draft| draft.pattern().filter(|_| draft.is_any_service())),
+            ),
             ..Self::default()
         };
         let mut start = 0_u32;
@@ -102,13 +137,16 @@ impl PathIndex {
                 Some(PathMatch::Exact(path)) => {
                     index.exact.insert(Arc::clone(path), span);
                 }
+                Some(PathMatch::Prefix(prefix)) if prefix.is_empty() => {
+                    index.everything = Some(span);
+                }
                 Some(PathMatch::Prefix(prefix)) => index.prefixes.insert(prefix, span),
-                Some(PathMatch::Regex(_)) | None => {}
+                Some(PathMatch::Regex(_) | PathMatch::Call(_)) | None => {}
             }
         }
         index.prefixes.finish(drafts.iter().filter_map(|draft| match &draft.matched.path {
-            PathMatch::Prefix(prefix) => Some(prefix),
-            PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+            PathMatch::Prefix(prefix) => Some(prefix).filter(|prefix| !prefix.is_empty()),
+            PathMatch::Exact(_) | PathMatch::Regex(_) | PathMatch::Call(_) => None,
         }));
         index
     }
@@ -122,6 +160,8 @@ impl PathIndex {
             .and_then(|span| first(*span))
             .or_else(|| self.regexes.as_ref().and_then(|regexes| regexes.find(path, holds)))
             .or_else(|| self.prefixes.each(path).find_map(first))
+            .or_else(|| self.any_service.as_ref().and_then(|calls| calls.find(path, holds)))
+            .or_else(|| self.everything.and_then(first))
     }
 
     /// All slots whose path matches, in order of precedence.
@@ -129,7 +169,9 @@ impl PathIndex {
         let exact = self.exact.get(path).into_iter().flat_map(|span| self.span(*span)).copied();
         let regexes = self.regexes.iter().flat_map(move |regexes| regexes.each(path));
         let prefixes = self.prefixes.each(path).flat_map(|span| self.span(span)).copied();
-        exact.chain(regexes).chain(prefixes)
+        let calls = self.any_service.iter().flat_map(move |calls| calls.each(path));
+        let everything = self.everything.into_iter().flat_map(|span| self.span(span)).copied();
+        exact.chain(regexes).chain(prefixes).chain(calls).chain(everything)
     }
 
     fn span(&self, span: Span) -> &[Slot] {

@@ -5,6 +5,8 @@ mod assemble;
 #[cfg(test)]
 mod backends;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod cors;
 #[cfg(test)]
 mod dump;
@@ -14,6 +16,8 @@ mod explain;
 mod filters;
 #[cfg(test)]
 mod hostnames;
+#[cfg(test)]
+mod l4;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]

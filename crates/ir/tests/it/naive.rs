@@ -70,7 +70,7 @@ fn host_takes(host: Option<&HostPattern>, name: &str) -> bool {
 
 type Rank<'s> = (
     (u8, Reverse<usize>),
-    (u8, Reverse<usize>),
+    (u8, Reverse<(usize, usize)>),
     bool,
     (Reverse<usize>, Reverse<usize>),
     ((bool, Option<i64>), &'s str, &'s str, usize, usize),
@@ -84,9 +84,14 @@ fn rank<'s>(
     number: usize,
 ) -> Rank<'s> {
     let path = match &matched.path {
-        PathMatch::Exact(_) => (0, Reverse(0)),
-        PathMatch::Regex(pattern) => (1, Reverse(pattern.text().chars().count())),
-        PathMatch::Prefix(prefix) => (2, Reverse(prefix.chars().count())),
+        PathMatch::Exact(_) => (0, Reverse((0, 0))),
+        PathMatch::Regex(pattern) => (1, Reverse((pattern.text().chars().count(), 0))),
+        PathMatch::Call(call) if call.service_chars > 0 => {
+            (1, Reverse((call.service_chars as usize, call.method_chars as usize)))
+        }
+        PathMatch::Prefix(prefix) if !prefix.is_empty() => (2, Reverse((prefix.len(), 0))),
+        PathMatch::Call(call) => (3, Reverse((call.method_chars as usize, 0))),
+        PathMatch::Prefix(_) => (4, Reverse((0, 0))),
     };
     (
         host_rank(host),
@@ -118,6 +123,7 @@ fn path_holds(wanted: &PathMatch, path: &str) -> bool {
     match wanted {
         PathMatch::Exact(exact) => **exact == *path,
         PathMatch::Regex(pattern) => pattern.is_match(path),
+        PathMatch::Call(call) => call.pattern.is_match(path),
         PathMatch::Prefix(prefix) => {
             let wanted: Vec<&str> = prefix.split('/').collect();
             let segments: Vec<&str> = path.split('/').collect();

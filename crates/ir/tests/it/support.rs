@@ -3,11 +3,11 @@
 use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use ir::{
-    Action, Attachment, Backend, BackendProtocol, Balance, BindAddress, Cluster, ClusterId,
-    FieldName, FieldValue, Filter, HeaderMatch, HostPattern, HttpRoute, HttpSettings, IrSet,
-    Listener, ListenerId, Match, ObjectRef, Origin, Outcome, PathMatch, Pattern, Protocol,
-    QueryMatch, RequestView, Revision, RouteKind, Rule, Silent, Table, Target, Timeouts,
-    TlsTermination, ValueMatch, assemble, find,
+    Action, Attachment, Backend, BackendProtocol, BindAddress, Cluster, ClusterId,
+    ConnectionSettings, FieldName, FieldValue, Filter, HeaderMatch, HostPattern, HttpRoute,
+    HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin, Outcome, PathMatch,
+    Pattern, Protocol, QueryMatch, RequestView, Revision, RouteKind, Rule, Silent, Table, Target,
+    Timeouts, TlsTermination, ValueMatch, assemble, find,
 };
 
 pub(crate) fn object(kind: &str, name: &str) -> Arc<ObjectRef> {
@@ -41,7 +41,7 @@ pub(crate) fn settings() -> HttpSettings {
 /// A listener on port 80 (HTTP) or 443 (HTTPS); `*` is no hostname.
 pub(crate) fn listener(name: &str, hostname: &str, port: u16) -> Listener {
     let owner = object("Gateway", "web");
-    let tls = TlsTermination { certificates: Vec::new() };
+    let tls = TlsTermination::default();
     Listener {
         id: listener_id(name),
         origin: origin(&owner, "spec.listeners[0]"),
@@ -52,6 +52,8 @@ pub(crate) fn listener(name: &str, hostname: &str, port: u16) -> Listener {
         protocol: if port == 443 { Protocol::Https(tls) } else { Protocol::Http },
         hostname: host(hostname),
         http: settings(),
+        connection: ConnectionSettings::default(),
+        filters: Vec::new(),
     }
 }
 
@@ -131,12 +133,8 @@ impl MatchExt for Match {
 }
 
 pub(crate) fn cluster(name: &str) -> ClusterId {
-    ClusterId(Arc::new(Cluster {
-        backend: Arc::new(ObjectRef::new("", "Service", "default", name)),
-        port: 8080,
-        protocol: BackendProtocol::Http1,
-        balance: Balance::RoundRobin,
-    }))
+    let service = Arc::new(ObjectRef::new("", "Service", "default", name));
+    ClusterId(Arc::new(Cluster::new(service, 8080, BackendProtocol::Http1)))
 }
 
 pub(crate) fn backend(name: &str, weight: u32) -> Backend {
@@ -145,6 +143,7 @@ pub(crate) fn backend(name: &str, weight: u32) -> Backend {
         weight,
         target: Target::Cluster(cluster(name)),
         filters: Vec::new(),
+        persistence: None,
     }
 }
 

@@ -195,7 +195,7 @@ fn candidate(route: &HttpRoute, attachment: &Attachment, listener: &Listener) ->
         let simple = |matched: &&Match| {
             matched.headers.is_empty()
                 && matched.query.is_empty()
-                && !matches!(matched.path, PathMatch::Regex(_))
+                && !matches!(matched.path, PathMatch::Regex(_) | PathMatch::Call(_))
         };
         match &rule.action {
             Action::Forward(backends)
@@ -211,7 +211,7 @@ fn candidate(route: &HttpRoute, attachment: &Attachment, listener: &Listener) ->
         PathMatch::Exact(path) => path.to_string(),
         PathMatch::Prefix(path) if path.is_empty() => "/".to_owned(),
         PathMatch::Prefix(path) => path.to_string(),
-        PathMatch::Regex(_) => return None,
+        PathMatch::Regex(_) | PathMatch::Call(_) => return None,
     };
     let host = attachment
         .hosts

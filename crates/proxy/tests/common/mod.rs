@@ -10,9 +10,9 @@ use std::{
 
 use ir::{
     Action, Attachment, Backend, BackendProtocol, Balance, BindAddress, Cluster, ClusterId,
-    Endpoint, EndpointMap, EndpointSet, EndpointState, Filter, Gateway, HostPattern, HttpRoute,
-    HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin, PathMatch, Protocol,
-    Revision, RouteKind, Rule, Target, Timeouts, Update,
+    ConnectionSettings, Endpoint, EndpointMap, EndpointSet, EndpointState, Filter, Gateway,
+    HostPattern, HttpRoute, HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin,
+    PathMatch, Protocol, Revision, RouteKind, Rule, Target, Timeouts, Update,
 };
 use proxy::{AccessLog, Limits, Proxy, ProxyConfig, ProxyHandle};
 use testkit::ports::Port;
@@ -68,6 +68,8 @@ impl Config {
             protocol,
             hostname: host.map(HostPattern::new),
             http: HttpSettings::default(),
+            connection: ConnectionSettings::default(),
+            filters: Vec::new(),
         };
         self.set.listeners.insert(id.clone(), Arc::new(listener));
         self.edit_gateway(|gateway| gateway.listeners.push(id));
@@ -149,6 +151,7 @@ impl Config {
                     address: *address,
                     identity: format!("pod-{address}").into(),
                     zone: None,
+                    for_zones: Vec::new(),
                     state: *state,
                 })
             })
@@ -174,12 +177,8 @@ pub fn cluster(name: &str) -> ClusterId {
 }
 
 pub fn cluster_balanced(name: &str, balance: Balance) -> ClusterId {
-    ClusterId(Arc::new(Cluster {
-        backend: Arc::new(ObjectRef::new("", "Service", "shop", name)),
-        port: 80,
-        protocol: BackendProtocol::Http1,
-        balance,
-    }))
+    let service = Arc::new(ObjectRef::new("", "Service", "shop", name));
+    ClusterId(Arc::new(Cluster { balance, ..Cluster::new(service, 80, BackendProtocol::Http1) }))
 }
 
 fn nowhere() -> Origin {
@@ -192,6 +191,7 @@ pub fn backend(name: &str, weight: u32) -> Backend {
         weight,
         target: Target::Cluster(cluster(name)),
         filters: Vec::new(),
+        persistence: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ir::{IrSet, Listener, ListenerId, Protocol, TlsTermination};
+use ir::{ConnectionSettings, IrSet, Listener, ListenerId, Protocol, TlsTermination};
 
 use crate::code::Code;
 use crate::condition::ConditionType;
@@ -63,7 +63,10 @@ pub(crate) fn build(work: &GatewayWork<'_>, ir: &mut IrSet) {
 }
 
 fn lower(work: &GatewayWork<'_>, listener: &ListenerWork<'_>) -> Option<Listener> {
-    let tls = || TlsTermination { certificates: listener.certificates.clone() };
+    let tls = || TlsTermination {
+        certificates: listener.certificates.clone(),
+        ..TlsTermination::default()
+    };
     let protocol = match listener.shape? {
         Shape::Http => Protocol::Http,
         Shape::Https => Protocol::Https(tls()),
@@ -83,6 +86,8 @@ fn lower(work: &GatewayWork<'_>, listener: &ListenerWork<'_>) -> Option<Listener
         protocol,
         hostname: listener.hostname.clone(),
         http: work.edge.settings(own_name),
+        connection: ConnectionSettings::default(),
+        filters: Vec::new(),
     })
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn backend(
         Some(filters) => (filters, target),
         None => (Vec::new(), Target::Fail(FailReason::UnsupportedRule)),
     };
-    Backend { origin, weight: weight.min(WEIGHT_MAX), target, filters }
+    Backend { origin, weight: weight.min(WEIGHT_MAX), target, filters, persistence: None }
 }
 
 /// The action of a rule with these backends.
