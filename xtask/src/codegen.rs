@@ -1,4 +1,4 @@
-//! Generates the digested schemas from the CRDs of the Go module `sigs.k8s.io/gateway-api`.
+//! Generates the digested schemas from the CRDs of the Go module `sigs.k8s.io/gateway-api` and from our own.
 //!
 //! A digest keeps what decides a verdict or its wording (types, constraints, defaults, list semantics, CEL rules) and drops the prose.
 //! Both channels go into one file per kind; a subtree that occurs more than once is written once and referred to by name, so what the channels share costs nothing.
@@ -18,28 +18,45 @@ use std::{
 /// Where the generated files live, from the root of the workspace.
 const OUTPUT: &str = "crates/api/schema/gateway-api-1.7.0";
 
+/// Where the CRDs of our own kinds are, and their digests.
+const OWN_CRDS: &str = "deploy/crds";
+const OWN_OUTPUT: &str = "crates/api/schema/portcullis";
+
 /// The release channels of the upstream project, in the order in which they are written.
 const CHANNELS: [&str; 2] = ["standard", "experimental"];
 
 /// Writes the generated files, or, with `check`, fails when a committed file differs.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
+    let root = workspace_root()?;
+    let own = digests(OWN_CRDS, &CHANNELS.map(|channel| (channel, root.join(OWN_CRDS))))?;
+    deliver(&root, OWN_OUTPUT, &own, check)?;
     let module = fetch::module()?;
-    let files = generate(&module)?;
-    let output = workspace_root()?.join(OUTPUT);
+    let upstream = generate(&module)?;
+    deliver(&root, OUTPUT, &upstream, check)
+}
+
+/// Writes one folder of generated files, or, with `check`, compares it.
+fn deliver(
+    root: &Path,
+    folder: &str,
+    files: &BTreeMap<String, String>,
+    check: bool,
+) -> anyhow::Result<()> {
+    let output = root.join(folder);
     if check {
-        return compare(&output, &files);
+        return compare(folder, &output, files);
     }
-    fs::create_dir_all(&output).with_context(|| format!("create {}", output.display()))?;
+    fs::create_dir_all(&output).with_context(|| format!("create {folder}"))?;
     for name in present(&output)? {
         if !files.contains_key(&name) {
             fs::remove_file(output.join(&name))
-                .with_context(|| format!("remove {OUTPUT}/{name}"))?;
+                .with_context(|| format!("remove {folder}/{name}"))?;
         }
     }
-    for (name, text) in &files {
-        fs::write(output.join(name), text).with_context(|| format!("write {OUTPUT}/{name}"))?;
+    for (name, text) in files {
+        fs::write(output.join(name), text).with_context(|| format!("write {folder}/{name}"))?;
     }
-    println!("{} files written to {OUTPUT}", files.len());
+    println!("{} files written to {folder}", files.len());
     Ok(())
 }
 
@@ -50,17 +67,27 @@ fn workspace_root() -> anyhow::Result<PathBuf> {
 }
 
 fn generate(module: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let crds = module.join("config/crd");
+    let folders = CHANNELS.map(|channel| (channel, crds.join(channel)));
+    let mut files = digests(fetch::NAME, &folders)?;
+    let license =
+        fs::read_to_string(module.join("LICENSE")).context("read the module's LICENSE")?;
+    files.insert("LICENSE".to_owned(), license);
+    Ok(files)
+}
+
+/// The digests of the CRDs in one folder for each channel, by file name.
+fn digests(source: &str, folders: &[(&str, PathBuf)]) -> anyhow::Result<BTreeMap<String, String>> {
     let mut kinds: BTreeMap<String, digest::Kind> = BTreeMap::new();
-    for channel in CHANNELS {
-        let folder = module.join("config/crd").join(channel);
-        let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
+    for (channel, folder) in folders {
+        let mut paths: Vec<PathBuf> = fs::read_dir(folder)
             .with_context(|| format!("read {}", folder.display()))?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<_, _>>()?;
         paths.sort();
         for path in paths {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if !name.starts_with("gateway.networking") {
+            if !name.starts_with("gateway") {
                 continue;
             }
             let text = fs::read_to_string(&path)?;
@@ -75,14 +102,11 @@ fn generate(module: &Path) -> anyhow::Result<BTreeMap<String, String>> {
             }
         }
     }
-    ensure!(!kinds.is_empty(), "the module holds no CRD: has config/crd moved?");
+    ensure!(!kinds.is_empty(), "there is no CRD: has the folder moved?");
     let mut files = BTreeMap::new();
     for (plural, kind) in &kinds {
-        files.insert(format!("{plural}.json"), kind.render()?);
+        files.insert(format!("{plural}.json"), kind.render(source)?);
     }
-    let license =
-        fs::read_to_string(module.join("LICENSE")).context("read the module's LICENSE")?;
-    files.insert("LICENSE".to_owned(), license);
     Ok(files)
 }
 
@@ -100,14 +124,14 @@ fn add(
 
 fn present(output: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(output).with_context(|| format!("read {OUTPUT}"))? {
+    for entry in fs::read_dir(output).with_context(|| format!("read {}", output.display()))? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
     Ok(names)
 }
 
-fn compare(output: &Path, files: &BTreeMap<String, String>) -> anyhow::Result<()> {
+fn compare(folder: &str, output: &Path, files: &BTreeMap<String, String>) -> anyhow::Result<()> {
     let mut differing = Vec::new();
     for (name, text) in files {
         if fs::read_to_string(output.join(name)).ok().as_ref() != Some(text) {
@@ -120,12 +144,11 @@ fn compare(output: &Path, files: &BTreeMap<String, String>) -> anyhow::Result<()
         }
     }
     if differing.is_empty() {
-        println!("{} files in {OUTPUT} are what the module gives", files.len());
+        println!("{} files in {folder} are what would be generated", files.len());
         return Ok(());
     }
     bail!(
-        "{OUTPUT} differs from {}: {}; run `cargo xtask codegen`",
-        fetch::NAME,
+        "{folder} differs from what would be generated: {}; run `cargo xtask codegen`",
         differing.join(", ")
     )
 }

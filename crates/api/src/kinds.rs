@@ -1,7 +1,7 @@
 //! The table of kinds: names, versions, scope. Everything that names kinds to users reads it.
 
 use crate::near;
-use crate::reference::{GATEWAY_GROUP, GATEWAY_X_GROUP};
+use crate::reference::{ENVOY_GATEWAY_GROUP, GATEWAY_GROUP, GATEWAY_X_GROUP, PORTCULLIS_GROUP};
 
 /// A kind that we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,10 @@ pub enum Channel {
     Experimental,
     /// An earlier release of the Gateway API.
     Retired,
+    /// Portcullis itself.
+    Own,
+    /// Another implementation; its CRDs are read where they are installed.
+    Foreign,
 }
 
 const V1: VersionInfo = VersionInfo { name: "v1", served: Served::Everywhere, deprecated: false };
@@ -85,6 +89,9 @@ const V1BETA1: VersionInfo =
     VersionInfo { name: "v1beta1", served: Served::Everywhere, deprecated: false };
 const X_V1ALPHA1: VersionInfo =
     VersionInfo { name: "v1alpha1", served: Served::Experimental, deprecated: false };
+
+const OWN_V1ALPHA1: VersionInfo =
+    VersionInfo { name: "v1alpha1", served: Served::Everywhere, deprecated: false };
 
 const fn experimental(name: &'static str) -> VersionInfo {
     VersionInfo { name, served: Served::Experimental, deprecated: true }
@@ -216,6 +223,24 @@ pub const KINDS: &[KindInfo] = &[
         versions: &[gone("v1alpha2")],
         channel: Channel::Retired,
         replaced_by: Some((GATEWAY_GROUP, "ReferenceGrant")),
+        ..KIND
+    },
+    KindInfo {
+        group: PORTCULLIS_GROUP,
+        kind: "GatewayParameters",
+        plural: "gatewayparameters",
+        short_names: &["gwparams"],
+        versions: &[OWN_V1ALPHA1],
+        channel: Channel::Own,
+        ..KIND
+    },
+    KindInfo {
+        group: ENVOY_GATEWAY_GROUP,
+        kind: "EnvoyProxy",
+        plural: "envoyproxies",
+        short_names: &["eproxy"],
+        versions: &[OWN_V1ALPHA1],
+        channel: Channel::Foreign,
         ..KIND
     },
     KindInfo {

@@ -11,6 +11,7 @@ use crate::decode::{DecodeIssue, Decoder, decode};
 use crate::discovery::{EndpointSlice, Endpoints};
 use crate::gateway::Gateway;
 use crate::gateway_class::GatewayClass;
+use crate::gateway_parameters::{EnvoyProxy, GatewayParameters};
 use crate::grpc_route::GrpcRoute;
 use crate::http_route::HttpRoute;
 use crate::l4_routes::{TcpRoute, TlsRoute, UdpRoute};
@@ -163,6 +164,8 @@ objects! {
     XBackendTrafficPolicy,
     XMesh,
     XTelemetryPolicy,
+    GatewayParameters,
+    EnvoyProxy,
     Namespace,
     Service,
     EndpointSlice,

@@ -10,6 +10,10 @@ use crate::object_macro::object;
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 /// The API group of the Gateway API's experimental kinds.
 pub const GATEWAY_X_GROUP: &str = "gateway.networking.x-k8s.io";
+/// The group of our own kinds.
+pub const PORTCULLIS_GROUP: &str = "portcullis.dev";
+/// The group of Envoy Gateway's kinds.
+pub const ENVOY_GATEWAY_GROUP: &str = "gateway.envoyproxy.io";
 
 /// Whether `group` is one of the Gateway API's.
 #[must_use]

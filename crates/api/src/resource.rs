@@ -11,12 +11,15 @@ use crate::decode::Decode;
 use crate::discovery::{EndpointSlice, Endpoints};
 use crate::gateway::{Gateway, GatewayDefaultScope};
 use crate::gateway_class::GatewayClass;
+use crate::gateway_parameters::{EnvoyProxy, GatewayParameters};
 use crate::grpc_route::GrpcRoute;
 use crate::http_route::HttpRoute;
 use crate::l4_routes::{TcpRoute, TlsRoute, UdpRoute};
 use crate::listener_set::ListenerSet;
 use crate::meta::ObjectMeta;
-use crate::reference::{GATEWAY_GROUP, GATEWAY_X_GROUP, ParentReference};
+use crate::reference::{
+    ENVOY_GATEWAY_GROUP, GATEWAY_GROUP, GATEWAY_X_GROUP, PORTCULLIS_GROUP, ParentReference,
+};
 use crate::reference_grant::ReferenceGrant;
 use crate::route::{Route, RouteStatus};
 use crate::x_kinds::{XBackend, XBackendTrafficPolicy, XMesh, XTelemetryPolicy};
@@ -82,6 +85,8 @@ resources! {
     XBackendTrafficPolicy = GATEWAY_X_GROUP, "v1alpha1", "XBackendTrafficPolicy";
     XMesh = GATEWAY_X_GROUP, "v1alpha1", "XMesh";
     XTelemetryPolicy = GATEWAY_X_GROUP, "v1alpha1", "XTelemetryPolicy";
+    GatewayParameters = PORTCULLIS_GROUP, "v1alpha1", "GatewayParameters";
+    EnvoyProxy = ENVOY_GATEWAY_GROUP, "v1alpha1", "EnvoyProxy";
     Namespace = "", "v1", "Namespace";
     Service = "", "v1", "Service";
     Secret = "", "v1", "Secret";

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 /// What JSON a type reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
+    /// Any value, handed on as it is.
+    Any,
     /// `true` or `false`.
     Boolean,
     /// A whole number.
@@ -34,7 +36,7 @@ impl Shape {
 
     fn collect(&self, prefix: &str, paths: &mut BTreeSet<String>) {
         match self {
-            Self::Boolean | Self::Integer | Self::IntegerOrString | Self::String => {}
+            Self::Any | Self::Boolean | Self::Integer | Self::IntegerOrString | Self::String => {}
             Self::List(element) => element.collect(&format!("{prefix}[]"), paths),
             Self::Map(value) => value.collect(&format!("{prefix}{{}}"), paths),
             Self::Object(properties) => {

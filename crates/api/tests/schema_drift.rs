@@ -1,8 +1,9 @@
 //! Neither side gains or loses a field unnoticed: the Rust types and the CRDs' schemas.
 
 use api::{
-    BackendTlsPolicy, Gateway, GatewayClass, GrpcRoute, HttpRoute, ListenerSet, ReferenceGrant,
-    TcpRoute, TlsRoute, UdpRoute, XBackend, XBackendTrafficPolicy, XMesh, XTelemetryPolicy,
+    BackendTlsPolicy, Gateway, GatewayClass, GatewayParameters, GrpcRoute, HttpRoute, ListenerSet,
+    ReferenceGrant, TcpRoute, TlsRoute, UdpRoute, XBackend, XBackendTrafficPolicy, XMesh,
+    XTelemetryPolicy,
     decode::Decode,
     resource::Resource,
     schema::{fields, kinds},
@@ -36,6 +37,7 @@ fn the_types_read_every_field_of_both_channels_and_no_other() {
     compare::<BackendTlsPolicy>(&mut differences);
     compare::<Gateway>(&mut differences);
     compare::<GatewayClass>(&mut differences);
+    compare::<GatewayParameters>(&mut differences);
     compare::<GrpcRoute>(&mut differences);
     compare::<HttpRoute>(&mut differences);
     compare::<ListenerSet>(&mut differences);

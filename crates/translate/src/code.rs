@@ -136,6 +136,10 @@ codes! {
     GatewayWithoutAddress "PC0332" Info "The listener's Gateway has no address";
     GatewayNotAccepted "PC0333" Info "The listener's Gateway is not accepted";
     ListenerSetParentNotProgrammed "PC0334" Error "The Gateway of the ListenerSet serves nothing";
+    AddressesAssigned "PC0360" Info "Every address that the Gateway asks for is assigned";
+    AddressesPartlyAssigned "PC0361" Warning "Some addresses that the Gateway asks for are not assigned";
+    AddressesNotAssigned "PC0362" Error "No address that the Gateway asks for is assigned";
+    ParametersPartlyServed "PC0363" Warning "Some fields of the parameters have no effect";
 
     NoMatchingParent "PC0401" Error "The parent has no such listener";
     NamespaceNotAllowed "PC0402" Error "No listener allows routes of this namespace";
@@ -209,6 +213,7 @@ codes! {
     GatewayPortsUnavailable "PC0904" Error "No port of the Gateway can be bound";
     StandIn "PC0905" Info "A stand-in was made for something that is missing";
     ListenerSetPending "PC0906" Info "The data plane has not confirmed the ListenerSet yet";
+    ProvisioningFailed "PC0910" Error "What the Gateway needs in the cluster cannot be made";
 }
 
 impl fmt::Display for Code {

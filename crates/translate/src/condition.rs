@@ -40,6 +40,7 @@ texts! {
         PartiallyInvalid = "PartiallyInvalid",
         SupportedVersion = "SupportedVersion",
         InsecureFrontendValidationMode = "InsecureFrontendValidationMode",
+        AddressesAssigned = "AddressesAssigned",
     }
 }
 
@@ -53,6 +54,7 @@ texts! {
         Accepted = "Accepted",
         AddressNotAssigned = "AddressNotAssigned",
         AddressNotUsable = "AddressNotUsable",
+        AddressesAssigned = "AddressesAssigned",
         BackendNotFound = "BackendNotFound",
         ConfigurationChanged = "ConfigurationChanged",
         Conflicted = "Conflicted",
@@ -71,13 +73,16 @@ texts! {
         NoConflicts = "NoConflicts",
         NoMatchingListenerHostname = "NoMatchingListenerHostname",
         NoMatchingParent = "NoMatchingParent",
+        NoResources = "NoResources",
         NoValidCACertificate = "NoValidCACertificate",
         NotAllowed = "NotAllowed",
         NotAllowedByListeners = "NotAllowedByListeners",
+        NotAssigned = "NotAssigned",
         OverlappingCertificates = "OverlappingCertificates",
         OverlappingHostnames = "OverlappingHostnames",
         ParentNotAccepted = "ParentNotAccepted",
         ParentNotProgrammed = "ParentNotProgrammed",
+        PartiallyAssigned = "PartiallyAssigned",
         Pending = "Pending",
         PortUnavailable = "PortUnavailable",
         Programmed = "Programmed",
@@ -94,8 +99,8 @@ texts! {
 
 use ConditionStatus::{False, True, Unknown};
 use ConditionType::{
-    Accepted, Conflicted, InsecureFrontendValidationMode, OverlappingTlsConfig, PartiallyInvalid,
-    Programmed, ResolvedRefs, SupportedVersion,
+    Accepted, AddressesAssigned, Conflicted, InsecureFrontendValidationMode, OverlappingTlsConfig,
+    PartiallyInvalid, Programmed, ResolvedRefs, SupportedVersion,
 };
 
 /// What a finding does to one condition.
@@ -166,7 +171,7 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::ExternalNameBackend => &[(ResolvedRefs, False, Reason::UnsupportedValue)],
         Code::ClassParametersInvalid => &[(Accepted, False, Reason::InvalidParameters)],
         Code::GatewayParametersInvalid => BAD_PARAMETERS,
-        Code::SettingInvalid | Code::UnsupportedGatewayField => {
+        Code::SettingInvalid | Code::UnsupportedGatewayField | Code::ParametersPartlyServed => {
             &[(Accepted, True, Reason::Accepted)]
         }
         Code::UnsupportedProtocol => {
@@ -226,6 +231,10 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::GatewayPortsUnavailable => {
             &[(Accepted, False, Reason::ListenersNotValid), (Programmed, False, Reason::Invalid)]
         }
+        Code::AddressesAssigned => &[(AddressesAssigned, True, Reason::AddressesAssigned)],
+        Code::AddressesPartlyAssigned => &[(AddressesAssigned, False, Reason::PartiallyAssigned)],
+        Code::AddressesNotAssigned => &[(AddressesAssigned, False, Reason::NotAssigned)],
+        Code::ProvisioningFailed => &[(Programmed, False, Reason::NoResources)],
         Code::AddressNotUsable => &[(Programmed, False, Reason::AddressNotUsable)],
         Code::AddressNotAssigned => &[(Programmed, False, Reason::AddressNotAssigned)],
         Code::PortOutOfRange | Code::PortUnavailable => {

@@ -13,9 +13,10 @@ use crate::diagnostic::{Diagnostic, Target};
 use crate::gateways::listener::{Family, ListenerWork};
 use crate::gateways::{GatewayWork, SetWork};
 use crate::kinds::{at, whole};
+use crate::plan::{AddressRequest, Reach};
 use crate::status::{
-    ListenerStatus, Status, StatusBody, Statuses, denies, gateway_conditions, listener_conditions,
-    listener_set_conditions,
+    AddressValue, GatewayAddress, ListenerStatus, Status, StatusBody, Statuses, denies,
+    gateway_conditions, listener_conditions, listener_set_conditions,
 };
 
 /// What the data plane reported about one port.
@@ -37,6 +38,37 @@ pub struct Facts {
     pub acknowledged: bool,
     /// Shown as the addresses of Gateways that listen on every address of the machine.
     pub machine_addresses: Vec<IpAddr>,
+    /// For Gateways that have pods of their own, instead of all the above.
+    pub gateways: BTreeMap<Arc<ObjectRef>, GatewayFacts>,
+}
+
+/// What running tells about one Gateway that has pods of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayFacts {
+    pub ports: BTreeMap<PortKey, PortFact>,
+    /// Every ready pod serves the revision of this translation, and there is one.
+    pub acknowledged: bool,
+    /// Why what the Gateway needs cannot be made; a sentence.
+    pub obstacle: Option<String>,
+    /// One for each of the plan's requests, in their order.
+    pub addresses: Vec<AddressFact>,
+}
+
+/// What became of a requested address. Reasons are sentences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressFact {
+    Given(Vec<GivenAddress>),
+    /// None was given, or none yet.
+    NotAssigned(String),
+    /// The one that was asked for by value is not to be had.
+    NotUsable(String),
+}
+
+/// An address as the cluster reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenAddress {
+    Ip(IpAddr),
+    Hostname(Arc<str>),
 }
 
 impl Facts {
@@ -59,6 +91,8 @@ pub(crate) struct GatewayFrame {
     object: Arc<ObjectRef>,
     generation: i64,
     addresses: Vec<BindAddress>,
+    /// Empty unless it has pods of its own.
+    requests: Vec<AddressRequest>,
     listeners: Vec<ListenerFrame>,
     sets: Vec<SetFrame>,
     attached_listener_sets: u32,
@@ -101,6 +135,7 @@ impl GatewayFrame {
             object: Arc::clone(&work.object),
             generation: work.gateway.metadata.generation(),
             addresses: work.addresses.clone(),
+            requests: work.requests.clone(),
             listeners: frames(&work.listeners),
             sets: work.sets.iter().map(set).collect(),
             attached_listener_sets: u32::try_from(sets).unwrap_or(u32::MAX),
@@ -153,7 +188,18 @@ struct Tally {
     pending: usize,
 }
 
-fn run_listeners(listeners: &[ListenerFrame], facts: &Facts, found: &mut Vec<Diagnostic>) -> Tally {
+/// What is known of the process or pods that serve one Gateway.
+#[derive(Clone, Copy)]
+struct Running<'a> {
+    ports: &'a BTreeMap<PortKey, PortFact>,
+    acknowledged: bool,
+}
+
+fn run_listeners(
+    listeners: &[ListenerFrame],
+    facts: Running<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Tally {
     let mut tally = Tally::default();
     for listener in listeners.iter().filter(|listener| !listener.ports.is_empty()) {
         let state = |port: &PortKey| facts.ports.get(port).unwrap_or(&PortFact::Pending);
@@ -200,6 +246,74 @@ fn judge_gateway(frame: &GatewayFrame, tally: &Tally, own: &Tally) -> Vec<Diagno
         find(Code::GatewayPending, "the data plane has not confirmed the Gateway yet".to_owned());
     }
     found
+}
+
+/// What keeps a Gateway with pods of its own from being reached.
+fn judge_pods(frame: &GatewayFrame, pods: &GatewayFacts) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if frame.requests.is_empty() || is_refused(frame) {
+        return found;
+    }
+    let mut find = |code, field: &str, message: String| {
+        found.push(Diagnostic::new(code, at(&frame.object, field), Target::Gateway, message));
+    };
+    if let Some(obstacle) = &pods.obstacle {
+        find(Code::ProvisioningFailed, "", obstacle.clone());
+    }
+    let facts: Vec<AddressFact> =
+        frame.requests.iter().enumerate().map(|(at, request)| fact(request, pods, at)).collect();
+    let given = facts.iter().filter(|fact| matches!(fact, AddressFact::Given(_))).count();
+    let particular = frame.requests.iter().any(|request| request.reach != Reach::Default);
+    for (request, fact) in frame.requests.iter().zip(&facts) {
+        let field = match request.index {
+            Some(index) => format!("spec.addresses[{index}]"),
+            None => String::new(),
+        };
+        match fact {
+            AddressFact::Given(_) => {}
+            // What could be assigned is served; AddressesAssigned tells the rest.
+            AddressFact::NotAssigned(_) if particular && given > 0 => {}
+            AddressFact::NotAssigned(reason) => {
+                find(Code::AddressNotAssigned, &field, reason.clone());
+            }
+            AddressFact::NotUsable(reason) => find(Code::AddressNotUsable, &field, reason.clone()),
+        }
+    }
+    if particular {
+        let reasons = facts.iter().filter_map(|fact| match fact {
+            AddressFact::Given(_) => None,
+            AddressFact::NotAssigned(reason) | AddressFact::NotUsable(reason) => {
+                Some(reason.as_str())
+            }
+        });
+        let reasons = reasons.collect::<Vec<_>>().join("; ");
+        let (code, message) = match given {
+            0 => (Code::AddressesNotAssigned, reasons),
+            some if some < facts.len() => (Code::AddressesPartlyAssigned, reasons),
+            _ => (Code::AddressesAssigned, "every address is assigned".to_owned()),
+        };
+        find(code, "spec.addresses", message);
+    }
+    found
+}
+
+/// What became of the request at position `at` of the frame's.
+fn fact(request: &AddressRequest, pods: &GatewayFacts, at: usize) -> AddressFact {
+    if let Reach::Unknown(value) = &request.reach {
+        return AddressFact::NotAssigned(format!(
+            "routability \"{value}\" cannot be satisfied; use Cluster or leave it out"
+        ));
+    }
+    let waiting = || AddressFact::NotAssigned("its Service has no address yet".to_owned());
+    match pods.addresses.get(at) {
+        None => waiting(),
+        Some(AddressFact::Given(given)) if given.is_empty() => waiting(),
+        Some(fact) => fact.clone(),
+    }
+}
+
+fn is_refused(frame: &GatewayFrame) -> bool {
+    frame.findings.iter().any(|finding| denies(finding, ConditionType::Accepted))
 }
 
 fn judge_set(frame: &SetFrame, tally: &Tally) -> Vec<Diagnostic> {
@@ -249,12 +363,19 @@ pub(crate) fn run(
     statuses: &mut Statuses,
     findings: &mut Vec<Diagnostic>,
 ) {
+    let unknown = GatewayFacts::default();
+    let pods = facts.gateways.get(&frame.object).unwrap_or(&unknown);
+    let running = if frame.requests.is_empty() {
+        Running { ports: &facts.ports, acknowledged: facts.acknowledged }
+    } else {
+        Running { ports: &pods.ports, acknowledged: pods.acknowledged }
+    };
     let mut own_found = Vec::new();
-    let own = run_listeners(&frame.listeners, facts, &mut own_found);
+    let own = run_listeners(&frame.listeners, running, &mut own_found);
     let mut tally = Tally { pending: own.pending, partly: own.partly.clone(), ..Tally::default() };
     for set in &frame.sets {
         let mut found = Vec::new();
-        let set_tally = run_listeners(&set.listeners, facts, &mut found);
+        let set_tally = run_listeners(&set.listeners, running, &mut found);
         tally.pending = tally.pending.saturating_add(set_tally.pending);
         tally.partly.extend(set_tally.partly.iter().cloned());
         found.extend(judge_set(set, &set_tally));
@@ -268,10 +389,11 @@ pub(crate) fn run(
         findings.extend(found);
     }
     own_found.extend(judge_gateway(frame, &tally, &own));
+    own_found.extend(judge_pods(frame, pods));
     let concerning: Vec<&Diagnostic> = frame.findings.iter().chain(&own_found).collect();
     let body = StatusBody::Gateway {
         conditions: gateway_conditions(&concerning),
-        addresses: addresses(frame, facts),
+        addresses: addresses(frame, facts, pods),
         listeners: listener_statuses(&frame.listeners, &own_found),
         attached_listener_sets: frame.attached_listener_sets,
     };
@@ -280,10 +402,15 @@ pub(crate) fn run(
     findings.extend(own_found);
 }
 
-fn addresses(frame: &GatewayFrame, facts: &Facts) -> Vec<IpAddr> {
-    let refused = frame.findings.iter().any(|finding| denies(finding, ConditionType::Accepted));
-    let mut shown = Vec::new();
-    for address in frame.addresses.iter().filter(|_| !refused) {
+fn addresses(frame: &GatewayFrame, facts: &Facts, pods: &GatewayFacts) -> Vec<GatewayAddress> {
+    if is_refused(frame) {
+        return Vec::new();
+    }
+    if !frame.requests.is_empty() {
+        return pod_addresses(frame, pods);
+    }
+    let mut shown: Vec<IpAddr> = Vec::new();
+    for address in &frame.addresses {
         match address {
             BindAddress::Ip(_) if is_lost(frame, facts, *address) => {}
             BindAddress::Ip(ip) => shown.push(*ip),
@@ -291,6 +418,30 @@ fn addresses(frame: &GatewayFrame, facts: &Facts) -> Vec<IpAddr> {
         }
     }
     shown.dedup();
+    shown.into_iter().map(GatewayAddress::from).collect()
+}
+
+/// Those of the Services, in the order of the requests. Once a Gateway says from where it must
+/// be reachable, each address says so, and each request has exactly one (GEP-5093).
+fn pod_addresses(frame: &GatewayFrame, pods: &GatewayFacts) -> Vec<GatewayAddress> {
+    let particular = frame.requests.iter().any(|request| request.reach != Reach::Default);
+    let mut shown: Vec<GatewayAddress> = Vec::new();
+    for (at, request) in frame.requests.iter().enumerate() {
+        let AddressFact::Given(given) = fact(request, pods, at) else { continue };
+        let most = if particular { 1 } else { given.len() };
+        for address in given.into_iter().take(most) {
+            let value = match address {
+                GivenAddress::Ip(ip) => AddressValue::Ip(ip),
+                GivenAddress::Hostname(name) => AddressValue::Hostname(name),
+            };
+            let routability =
+                particular.then(|| request.reach.routability().unwrap_or_default().into());
+            let address = GatewayAddress { value, routability };
+            if !shown.contains(&address) {
+                shown.push(address);
+            }
+        }
+    }
     shown
 }
 

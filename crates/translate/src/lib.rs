@@ -22,6 +22,7 @@ pub mod grants;
 mod hint;
 mod kinds;
 pub mod merge;
+pub mod plan;
 mod policy;
 mod refs;
 mod routes;
@@ -36,11 +37,14 @@ pub use code::{Code, Severity};
 pub use diagnostic::{Diagnostic, Target};
 pub use edge::{ANNOTATION_PREFIX, EDGE_KEYS};
 pub use endpoints::endpoint_map;
-pub use finish::{Facts, PortFact, finish, runtime_diagnostics};
+pub use finish::{
+    AddressFact, Facts, GatewayFacts, GivenAddress, PortFact, finish, runtime_diagnostics,
+};
 pub use ir::ObjectRef;
 pub use merge::{merge, render};
+pub use plan::{AddressRequest, Plan, PlannedPort, Reach};
 pub use refs::LOAD_BALANCING;
-pub use settings::{AddressPool, BackendAddresses, Capabilities, Settings};
+pub use settings::{AddressPool, BackendAddresses, Capabilities, Placement, Settings};
 pub use snapshot::{Issues, ObjMap, Snapshot};
 pub use status::{Condition, Status, StatusBody, Statuses};
 pub use support::{FieldSupport, Support, field_support};

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::condition::{ConditionStatus, ConditionType};
-use crate::status::{AncestorStatus, Condition, ListenerStatus, ParentStatus, Status, StatusBody};
+use crate::status::{
+    AddressValue, AncestorStatus, Condition, GatewayAddress, ListenerStatus, ParentStatus, Status,
+    StatusBody,
+};
 
 /// Conditions in one list that the API admits, those of others included.
 const CONDITIONS_MAX: usize = 8;
@@ -37,10 +40,7 @@ pub fn merge(live: &Value, ours: &Status, controller_name: &str, now: &str) -> V
             if merge.is_outdated(&status) {
                 return live.clone();
             }
-            let addresses: Vec<Value> = addresses
-                .iter()
-                .map(|address| json!({ "type": "IPAddress", "value": address.to_string() }))
-                .collect();
+            let addresses: Vec<Value> = addresses.iter().map(address_entry).collect();
             put_list(&mut status, "addresses", addresses);
             merge.conditions_in(&mut status, conditions);
             merge.listeners_in(&mut status, listeners);
@@ -84,6 +84,17 @@ struct Merge<'a> {
     generation: i64,
     controller_name: &'a str,
     now: &'a str,
+}
+
+fn address_entry(address: &GatewayAddress) -> Value {
+    let mut entry = match &address.value {
+        AddressValue::Ip(ip) => json!({ "type": "IPAddress", "value": ip.to_string() }),
+        AddressValue::Hostname(name) => json!({ "type": "Hostname", "value": &**name }),
+    };
+    if let (Some(entry), Some(routability)) = (entry.as_object_mut(), &address.routability) {
+        entry.insert("routability".to_owned(), (&**routability).into());
+    }
+    entry
 }
 
 fn parent_entry(parent: &ParentStatus) -> (Value, &[Condition]) {

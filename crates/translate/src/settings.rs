@@ -15,6 +15,7 @@ pub struct Settings {
     pub controller_name: String,
     /// Serve this GatewayClass too, whatever its controller.
     pub class: Option<String>,
+    pub placement: Placement,
     /// What Gateways without an address of their own may take, in this order.
     pub addresses: Vec<AddressPool>,
     /// Addresses that Gateways have now. They keep them while they can, so that a Gateway that
@@ -31,6 +32,7 @@ impl Default for Settings {
         Self {
             controller_name: CONTROLLER_NAME.to_owned(),
             class: None,
+            placement: Placement::Shared,
             addresses: vec![AddressPool::Any],
             held: BTreeMap::new(),
             port_offset: 0,
@@ -38,6 +40,15 @@ impl Default for Settings {
             capabilities: Capabilities::FOUNDATION,
         }
     }
+}
+
+/// Where Gateways are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// All by one process, on addresses of its machine.
+    Shared,
+    /// Each by pods of its own, behind Services: see [`crate::plan`].
+    Provisioned,
 }
 
 /// Addresses that may be given to Gateways.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::{
-    BackendTlsPolicy, ClusterTrustBundle, ConfigMap, DecodeIssue, Gateway, GatewayClass, GrpcRoute,
-    HttpRoute, ListenerSet, Namespace, Object, ObjectName, ReferenceGrant, Resource, Secret,
-    Service, TcpRoute, TlsRoute, UdpRoute, XBackend, XBackendTrafficPolicy, XMesh,
-    XTelemetryPolicy,
+    BackendTlsPolicy, ClusterTrustBundle, ConfigMap, DecodeIssue, EnvoyProxy, Gateway,
+    GatewayClass, GatewayParameters, GrpcRoute, HttpRoute, ListenerSet, Namespace, Object,
+    ObjectName, ReferenceGrant, Resource, Secret, Service, TcpRoute, TlsRoute, UdpRoute, XBackend,
+    XBackendTrafficPolicy, XMesh, XTelemetryPolicy,
 };
 use ir::ObjectRef;
 
@@ -102,6 +102,8 @@ snapshot! {
     x_backend_traffic_policies: XBackendTrafficPolicy,
     x_meshes: XMesh,
     x_telemetry_policies: XTelemetryPolicy,
+    gateway_parameters: GatewayParameters,
+    envoy_proxies: EnvoyProxy,
     namespaces: Namespace,
     services: Service,
     secrets: Secret,
@@ -127,6 +129,8 @@ impl Snapshot {
             x_backend_traffic_policies: self.x_backend_traffic_policies.clone(),
             x_meshes: self.x_meshes.clone(),
             x_telemetry_policies: self.x_telemetry_policies.clone(),
+            gateway_parameters: self.gateway_parameters.clone(),
+            envoy_proxies: self.envoy_proxies.clone(),
             namespaces: self.namespaces.clone(),
             services: self.services.clone(),
             secrets: self.secrets.clone(),

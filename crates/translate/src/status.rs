@@ -1,6 +1,7 @@
 //! Statuses as we would write them, and the projection of findings onto conditions.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub enum StatusBody {
     Gateway {
         conditions: Vec<Condition>,
         /// In the order they were asked for or given.
-        addresses: Vec<IpAddr>,
+        addresses: Vec<GatewayAddress>,
         listeners: Vec<ListenerStatus>,
         attached_listener_sets: u32,
     },
@@ -48,6 +49,39 @@ pub enum StatusBody {
     Policy {
         ancestors: Vec<AncestorStatus>,
     },
+}
+
+/// An address that a Gateway has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayAddress {
+    pub value: AddressValue,
+    /// From where it can be reached, when the Gateway asked for something particular.
+    pub routability: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressValue {
+    Ip(IpAddr),
+    Hostname(Arc<str>),
+}
+
+impl fmt::Display for GatewayAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            AddressValue::Ip(ip) => write!(f, "{ip}")?,
+            AddressValue::Hostname(name) => f.write_str(name)?,
+        }
+        match self.routability.as_deref() {
+            None | Some("") => Ok(()),
+            Some(routability) => write!(f, " ({routability})"),
+        }
+    }
+}
+
+impl From<IpAddr> for GatewayAddress {
+    fn from(ip: IpAddr) -> Self {
+        Self { value: AddressValue::Ip(ip), routability: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

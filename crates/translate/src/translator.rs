@@ -12,13 +12,14 @@ use crate::diagnostic::{Diagnostic, Target};
 use crate::finish::{Facts, GatewayFrame, run};
 use crate::gateways::build::{build, keep_used};
 use crate::gateways::class::Classes;
-use crate::gateways::{self, Gateways};
+use crate::gateways::{self, Gateways, provisioned};
 use crate::kinds::{object_ref, whole};
+use crate::plan::Plan;
 use crate::policy::backend_tls;
 use crate::refs;
 use crate::routes::inputs::{ListenerView, Parents, RouteInputs, gateways_by_listener, gather};
 use crate::routes::{Entity, Lower, Lowered, lower};
-use crate::settings::Settings;
+use crate::settings::{Placement, Settings};
 use crate::snapshot::{ObjMap, Snapshot};
 use crate::status::Statuses;
 use crate::world::World;
@@ -37,6 +38,9 @@ pub struct Translation {
     /// HTTPRoutes and GRPCRoutes that no serving listener accepted, lowered all the same: lint
     /// looks at their rules.
     pub unattached: BTreeMap<Arc<ObjectRef>, Arc<ir::HttpRoute>>,
+    /// With [`crate::settings::Placement::Provisioned`]: every Gateway of ours, and what to
+    /// make for it. `None` leaves as it is what was made before.
+    pub plans: BTreeMap<Arc<ObjectRef>, Option<Plan>>,
     pub(crate) frames: Vec<GatewayFrame>,
 }
 
@@ -177,7 +181,7 @@ fn collect(
     routes: &[Arc<Lowered>],
 ) -> Translation {
     let mut translation = Translation::default();
-    let Translation { ir, statuses, diagnostics, unattached, frames } = &mut translation;
+    let Translation { ir, statuses, diagnostics, unattached, plans, frames } = &mut translation;
     classes.finish(world, diagnostics, statuses);
     diagnostics.extend(gateways.asides.iter().cloned());
     let mut attached: BTreeMap<ListenerId, u32> = BTreeMap::new();
@@ -187,6 +191,9 @@ fn collect(
     }
     for work in &gateways.works {
         build(work, ir);
+        if world.settings.placement == Placement::Provisioned {
+            plans.insert(Arc::clone(&work.object), provisioned::plan(work));
+        }
         let sets = work.sets.iter();
         diagnostics.extend(work.findings.iter().cloned());
         diagnostics.extend(work.listeners.iter().flat_map(|l| l.findings.iter().cloned()));

@@ -3,6 +3,8 @@
 //! The first line of a file is the sentence under test. Lines `# key: value` after it set:
 //! `with` (fixtures of tests/fixtures to read too), `addresses`, `port-offset`, `class`,
 //! `capabilities: all`, `open: yes`, `show` (any of class, ir, status; findings always show),
+//! `placement: provisioned` (then `given` is what each request gets: an address, `-` or `!`, and
+//! `obstacle` what is in the way),
 //! `facts: bound`, `facts: pending` or `facts: failed PORT...` (or ADDRESS...).
 
 #![allow(
@@ -19,7 +21,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ir::PortKey;
-use translate::{Code, Facts, PortFact, Snapshot, Translation, translate};
+use translate::{
+    AddressFact, Code, Facts, GatewayFacts, GivenAddress, PortFact, Snapshot, Translation,
+    translate,
+};
 
 fn directives(input: &str) -> Vec<(&str, &str)> {
     let lines = input.lines().skip(1).take_while(|line| line.starts_with("# "));
@@ -46,7 +51,7 @@ fn read(input: &str) -> (Snapshot, Vec<(&str, &str)>) {
     (snapshot, directives)
 }
 
-fn facts(translation: &Translation, wanted: &str) -> Facts {
+fn facts(translation: &Translation, wanted: &str, directives: &[(&str, &str)]) -> Facts {
     let failing: Vec<u16> =
         wanted.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let absent: Vec<std::net::IpAddr> =
@@ -68,7 +73,27 @@ fn facts(translation: &Translation, wanted: &str) -> Facts {
             facts.ports.insert(key, fact);
         }
     }
+    for gateway in translation.plans.keys() {
+        let pods = pods(&facts, wanted, directives);
+        facts.gateways.insert(std::sync::Arc::clone(gateway), pods);
+    }
     facts
+}
+
+fn pods(facts: &Facts, wanted: &str, directives: &[(&str, &str)]) -> GatewayFacts {
+    let find =
+        |name: &str| directives.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let given = |word: &str| match word {
+        "-" => AddressFact::NotAssigned("the Service has no address".to_owned()),
+        "!" => AddressFact::NotUsable("the load balancer gives another one".to_owned()),
+        ip => AddressFact::Given(vec![GivenAddress::Ip(ip.parse().unwrap())]),
+    };
+    GatewayFacts {
+        ports: facts.ports.clone(),
+        acknowledged: wanted != "pending",
+        obstacle: find("obstacle").map(str::to_owned),
+        addresses: find("given").unwrap_or_default().split_whitespace().map(given).collect(),
+    }
 }
 
 fn run(input: &str) -> String {
@@ -80,7 +105,7 @@ fn run(input: &str) -> String {
     let mut statuses = translation.statuses.clone();
     let mut diagnostics = translation.diagnostics.clone();
     if let Some(wanted) = find("facts") {
-        let facts = facts(&translation, wanted);
+        let facts = facts(&translation, wanted, &directives);
         statuses = translate::finish(&translation, &facts);
         diagnostics.extend(translate::runtime_diagnostics(&translation, &facts));
     }
@@ -129,7 +154,7 @@ fn every_code_that_shows_in_a_status_has_a_golden_case() {
         );
         let facts = directives.iter().find(|(key, _)| *key == "facts");
         if let Some((_, wanted)) = facts {
-            let facts = facts_of(&translation, wanted);
+            let facts = facts_of(&translation, wanted, &directives);
             seen.extend(
                 translate::runtime_diagnostics(&translation, &facts).iter().map(|d| d.code),
             );
@@ -143,8 +168,8 @@ fn every_code_that_shows_in_a_status_has_a_golden_case() {
     assert!(missing.is_empty(), "no golden case for {missing:?}");
 }
 
-fn facts_of(translation: &Translation, wanted: &str) -> Facts {
-    facts(translation, wanted)
+fn facts_of(translation: &Translation, wanted: &str, directives: &[(&str, &str)]) -> Facts {
+    facts(translation, wanted, directives)
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Turns the OpenAPI schemas of one kind's CRD into its digest.
 
-use super::fetch;
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +89,7 @@ impl Kind {
     }
 
     /// The digest as text: one line per version and per shared subtree, so that a diff is readable.
-    pub(crate) fn render(&self) -> anyhow::Result<String> {
+    pub(crate) fn render(&self, source: &str) -> anyhow::Result<String> {
         let versions: Vec<Value> = self
             .versions
             .iter()
@@ -120,7 +119,7 @@ impl Kind {
             lines.push(version.to_string());
         }
         let mut header = Map::new();
-        header.insert("source".to_owned(), json!(fetch::NAME));
+        header.insert("source".to_owned(), json!(source));
         header.insert("license".to_owned(), json!("Apache-2.0"));
         header.extend(self.header.clone());
         let header = Value::Object(header).to_string();
@@ -278,7 +277,7 @@ mod tests {
         let mut kind = Kind::default();
         kind.add_channel("standard", &crd(65535)).unwrap();
         kind.add_channel("experimental", &crd(65535)).unwrap();
-        let text = kind.render().unwrap();
+        let text = kind.render("test").unwrap();
         assert!(!text.contains("prose"), "{text}");
         assert_eq!(text.matches("65535").count(), 1, "{text}");
         let digest: Value = serde_json::from_str(&text).unwrap();
@@ -292,7 +291,7 @@ mod tests {
         let mut kind = Kind::default();
         kind.add_channel("standard", &crd(65535)).unwrap();
         kind.add_channel("experimental", &crd(1024)).unwrap();
-        let text = kind.render().unwrap();
+        let text = kind.render("test").unwrap();
         assert!(text.contains("65535") && text.contains("1024"), "{text}");
     }
 

@@ -8,28 +8,29 @@ use std::{
 
 macro_rules! embedded {
     ($($kind:literal in $group:literal from $file:literal,)*) => {
-        /// Kind, group and digest of every kind of the Gateway API, as generated.
+        /// Kind, group and digest of every kind of the Gateway API and of ours, as generated.
         const GENERATED: &[(&str, &str, &str)] =
-            &[$(($kind, $group, include_str!(concat!("../../schema/gateway-api-1.7.0/", $file, ".json")))),*];
+            &[$(($kind, $group, include_str!(concat!("../../schema/", $file, ".json")))),*];
         static DIGESTS: [OnceLock<Option<Digest>>; GENERATED.len()] = [const { OnceLock::new() }; GENERATED.len()];
     };
 }
 
 embedded! {
-    "BackendTLSPolicy" in "gateway.networking.k8s.io" from "backendtlspolicies",
-    "GatewayClass" in "gateway.networking.k8s.io" from "gatewayclasses",
-    "Gateway" in "gateway.networking.k8s.io" from "gateways",
-    "GRPCRoute" in "gateway.networking.k8s.io" from "grpcroutes",
-    "HTTPRoute" in "gateway.networking.k8s.io" from "httproutes",
-    "ListenerSet" in "gateway.networking.k8s.io" from "listenersets",
-    "ReferenceGrant" in "gateway.networking.k8s.io" from "referencegrants",
-    "TCPRoute" in "gateway.networking.k8s.io" from "tcproutes",
-    "TLSRoute" in "gateway.networking.k8s.io" from "tlsroutes",
-    "UDPRoute" in "gateway.networking.k8s.io" from "udproutes",
-    "XBackend" in "gateway.networking.x-k8s.io" from "xbackends",
-    "XBackendTrafficPolicy" in "gateway.networking.x-k8s.io" from "xbackendtrafficpolicies",
-    "XMesh" in "gateway.networking.x-k8s.io" from "xmeshes",
-    "XTelemetryPolicy" in "gateway.networking.x-k8s.io" from "xtelemetrypolicies",
+    "BackendTLSPolicy" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/backendtlspolicies",
+    "GatewayClass" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/gatewayclasses",
+    "Gateway" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/gateways",
+    "GRPCRoute" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/grpcroutes",
+    "HTTPRoute" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/httproutes",
+    "ListenerSet" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/listenersets",
+    "ReferenceGrant" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/referencegrants",
+    "TCPRoute" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/tcproutes",
+    "TLSRoute" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/tlsroutes",
+    "UDPRoute" in "gateway.networking.k8s.io" from "gateway-api-1.7.0/udproutes",
+    "XBackend" in "gateway.networking.x-k8s.io" from "gateway-api-1.7.0/xbackends",
+    "XBackendTrafficPolicy" in "gateway.networking.x-k8s.io" from "gateway-api-1.7.0/xbackendtrafficpolicies",
+    "XMesh" in "gateway.networking.x-k8s.io" from "gateway-api-1.7.0/xmeshes",
+    "XTelemetryPolicy" in "gateway.networking.x-k8s.io" from "gateway-api-1.7.0/xtelemetrypolicies",
+    "GatewayParameters" in "portcullis.dev" from "portcullis/gatewayparameters",
 }
 
 static CORE: LazyLock<Vec<Digest>> = LazyLock::new(|| {
@@ -58,6 +59,8 @@ const HISTORICAL: &[(Name, Option<Name>)] = {
         // One target instead of a list, and its settings in another place.
         ((GATEWAY, "BackendTLSPolicy", "v1alpha2"), None),
         ((GATEWAY, "BackendLBPolicy", "v1alpha2"), None),
+        // Judged by the API server of a cluster that has Envoy Gateway's CRDs.
+        (("gateway.envoyproxy.io", "EnvoyProxy", "v1alpha1"), None),
         // Topology and conditions stood elsewhere.
         (("discovery.k8s.io", "EndpointSlice", "v1beta1"), None),
     ]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 /// A value with every field of the shape set.
 fn full(shape: &Shape, name: &str) -> Value {
     match shape {
+        Shape::Any => json!({ "some": "value" }),
         Shape::Boolean => json!(true),
         Shape::Integer => json!(7),
         Shape::IntegerOrString => json!("http"),
@@ -54,6 +55,8 @@ fn assert_written_as_read<T: Resource>() {
 fn every_field_of_every_kind_is_written_as_it_was_read() {
     assert_written_as_read::<GatewayClass>();
     assert_written_as_read::<Gateway>();
+    assert_written_as_read::<GatewayParameters>();
+    assert_written_as_read::<EnvoyProxy>();
     assert_written_as_read::<HttpRoute>();
     assert_written_as_read::<GrpcRoute>();
     assert_written_as_read::<TlsRoute>();

@@ -86,7 +86,12 @@ impl Loaded {
     pub(crate) fn statuses(&self) -> Statuses {
         let table = ir::assemble(&self.translation.ir, ir::Revision::default(), None);
         let ports = table.ports.keys().map(|key| (*key, PortFact::Bound)).collect();
-        let facts = Facts { ports, acknowledged: true, machine_addresses: machine_addresses() };
+        let facts = Facts {
+            ports,
+            acknowledged: true,
+            machine_addresses: machine_addresses(),
+            ..Facts::default()
+        };
         translate::finish(&self.translation, &facts)
     }
 

@@ -184,6 +184,21 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ListenerSetParentNotProgrammed => {
             "The set itself is valid, but its Gateway has no address to listen on. The Gateway's own conditions say why."
         }
+        Code::AddressesAssigned => {
+            "The Gateway says from where its addresses must be reachable (`routability`), and each entry of `spec.addresses` has its address in `status.addresses`."
+        }
+        Code::AddressesPartlyAssigned => {
+            "The Gateway says from where its addresses must be reachable (`routability`). The addresses that could be assigned are served; an entry that could not be is left without one, never given another kind of address."
+        }
+        Code::AddressesNotAssigned => {
+            "The Gateway says from where its addresses must be reachable (`routability`), and none of the entries could be satisfied. Use an empty routability or `Cluster`, or see what keeps the Service from having an address."
+        }
+        Code::ParametersPartlyServed => {
+            "The parameters were written for another implementation. What means the same is applied; the fields that are named have no effect here. Write a GatewayParameters of `portcullis.dev` to say what you mean."
+        }
+        Code::ProvisioningFailed => {
+            "A Gateway in a cluster is served by pods of its own, and something keeps them from being made: an object of the same name that is not ours (it is never taken over), a quota, or the API server's refusal of a value from the parameters. The message says which; traffic goes on as before."
+        }
         Code::NoMatchingParent => {
             "The parent exists, but `sectionName` or `port` name a listener it does not have. Listeners of a ListenerSet are reached through a parentRef of kind ListenerSet only."
         }

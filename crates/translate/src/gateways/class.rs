@@ -7,7 +7,7 @@ use api::{Gateway, GatewayClass, ObjectName};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target};
-use crate::gateways::parameters;
+use crate::gateways::parameters::{self, Parameters};
 use crate::hint::nearest;
 use crate::kinds::{at, gateway_ref, object_ref};
 use crate::status::{Status, StatusBody, Statuses, class_conditions};
@@ -25,7 +25,7 @@ struct Class<'a> {
     name: &'a ObjectName,
     class: &'a Arc<GatewayClass>,
     findings: Vec<Diagnostic>,
-    parameters: BTreeMap<Arc<str>, Arc<str>>,
+    parameters: Parameters,
 }
 
 impl<'a> Classes<'a> {
@@ -46,7 +46,7 @@ impl<'a> Classes<'a> {
                         Target::Class,
                         message,
                     ));
-                    BTreeMap::new()
+                    Parameters::default()
                 }
             };
             ours.insert(&*name.name, Class { name, class, findings, parameters });
@@ -63,9 +63,8 @@ impl<'a> Classes<'a> {
         self.ours.get(class).is_some_and(|class| !class.findings.is_empty())
     }
 
-    pub(crate) fn parameters(&self, class: &str) -> impl Iterator<Item = (&str, &str)> {
-        let parameters = self.ours.get(class).map(|class| &class.parameters);
-        parameters.into_iter().flatten().map(|(key, value)| (&**key, &**value))
+    pub(crate) fn parameters(&self, class: &str) -> Option<&Parameters> {
+        self.ours.get(class).map(|class| &class.parameters)
     }
 
     /// The finding about a Gateway whose class is not ours.

@@ -9,15 +9,17 @@ pub(crate) mod address;
 pub(crate) mod build;
 pub(crate) mod class;
 pub(crate) mod conflict;
+pub(crate) mod envoy_proxy;
 pub(crate) mod frontend;
 pub(crate) mod listener;
 pub(crate) mod listener_set;
 pub(crate) mod parameters;
+pub(crate) mod provisioned;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::{Gateway, ListenerSet, ObjectName};
+use api::{Gateway, GatewayParametersSpec, ListenerSet, ObjectName};
 use ir::{BindAddress, Certificate, CertificateId, ObjectRef};
 
 use crate::certificate::Store;
@@ -26,6 +28,8 @@ use crate::condition::ConditionType;
 use crate::diagnostic::{Diagnostic, Target};
 use crate::edge::Edge;
 use crate::kinds::{at, gateway_ref};
+use crate::plan::AddressRequest;
+use crate::settings::Placement;
 use crate::status::denies;
 use crate::world::World;
 
@@ -43,6 +47,9 @@ pub(crate) struct GatewayWork<'a> {
     /// In merge order.
     pub(crate) sets: Vec<SetWork<'a>>,
     pub(crate) addresses: Vec<BindAddress>,
+    /// What it asks for, when it gets pods of its own.
+    pub(crate) requests: Vec<AddressRequest>,
+    pub(crate) parameters: Arc<GatewayParametersSpec>,
 }
 
 /// A ListenerSet of a Gateway of ours.
@@ -119,7 +126,10 @@ pub(crate) fn lower<'a>(
         conflict::mark(work, world.settings.capabilities);
         judge(work);
     }
-    address::assign(world, &mut works);
+    match world.settings.placement {
+        Placement::Shared => address::assign(world, &mut works),
+        Placement::Provisioned => provisioned::assign(&mut works),
+    }
     for work in &mut works {
         listener_set::judge(work);
         build::judge_serving(work);
@@ -145,6 +155,8 @@ fn lower_gateway<'a>(
         listeners: Vec::new(),
         sets: Vec::new(),
         addresses: Vec::new(),
+        requests: Vec::new(),
+        parameters: Arc::default(),
     };
     let broken: Vec<_> = world
         .issues(&work.object)

@@ -49,6 +49,9 @@ pub(crate) fn settings(directives: &[(&str, &str)]) -> Settings {
         match *key {
             "addresses" if *value == "none" => settings.addresses.clear(),
             "addresses" => settings.addresses = value.split(", ").map(pool).collect(),
+            "placement" if *value == "provisioned" => {
+                settings.placement = translate::Placement::Provisioned;
+            }
             "port-offset" => settings.port_offset = value.parse().unwrap(),
             "class" => settings.class = Some((*value).to_owned()),
             "capabilities" if *value == "all" => settings.capabilities = Capabilities::ALL,
@@ -88,7 +91,8 @@ fn show_status(text: &mut String, status: &Status) {
         }
         StatusBody::Gateway { addresses, attached_listener_sets, .. } => {
             if !addresses.is_empty() {
-                writeln!(text, "  addresses {addresses:?}").unwrap();
+                let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                writeln!(text, "  addresses [{}]", shown.join(", ")).unwrap();
             }
             if *attached_listener_sets > 0 {
                 writeln!(text, "  attachedListenerSets {attached_listener_sets}").unwrap();
