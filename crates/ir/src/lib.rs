@@ -36,6 +36,7 @@ pub mod request;
 pub mod route;
 pub mod session;
 pub mod set;
+mod slice;
 pub mod table;
 pub mod tls;
 pub mod update;

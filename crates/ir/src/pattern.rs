@@ -49,6 +49,11 @@ impl Pattern {
         self.regex.as_str()
     }
 
+    /// Whether it was made by [`Self::whole`].
+    pub fn is_whole(&self) -> bool {
+        self.expression() != self.text()
+    }
+
     /// The expression as the user wrote it.
     pub fn text(&self) -> &str {
         &self.text
