@@ -175,7 +175,8 @@ impl ProxyHandle {
         state.ports = next;
         let revision = table.revision;
         let tls = state.tls.update(&table);
-        let generation = Arc::new(Generation { table, tls });
+        let upstream = state.tls.upstream(&table);
+        let generation = Arc::new(Generation { table, tls, upstream });
         let mut waiting = Vec::with_capacity(bound.len());
         for (commands, listeners) in self.peers.commands.iter().zip(bound) {
             let (done, answered) = oneshot::channel();

@@ -20,7 +20,7 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Without the client taking a byte of a response.
     pub write_idle: Duration,
-    /// TCP connect to one endpoint.
+    /// TCP connect to one endpoint, and the TLS handshake where there is one.
     pub connect: Duration,
     /// Without a byte from a backend that owes a response.
     pub response_idle: Duration,

@@ -28,7 +28,7 @@ use crate::{
     },
     random::Random,
     timer::{Clock, Deadlines, Slot, thread_woke},
-    tls::config::TlsTable,
+    tls::{config::TlsTable, upstream::UpstreamTable},
     upstream::{
         endpoints::{ClusterState, EndpointStatus, SharedEndpoints, Upstreams},
         pool,
@@ -39,6 +39,7 @@ use crate::{
 pub(crate) struct Generation {
     pub(crate) table: Arc<Table>,
     pub(crate) tls: TlsTable,
+    pub(crate) upstream: UpstreamTable,
 }
 
 /// How far a graceful end has come.
@@ -241,7 +242,8 @@ impl Worker {
     fn apply(self: &Rc<Self>, generation: Arc<Generation>, listeners: Vec<(PortKey, TcpListener)>) {
         let table = &generation.table;
         let previous = self.table();
-        let clusters = self.upstreams.reconcile(&table.clusters, || self.random.below(1 << 16));
+        let start = || self.random.below(1 << 16);
+        let clusters = self.upstreams.reconcile(&table.clusters, &generation.upstream, start);
         let old = previous.as_ref().map(|old| (old.table(), &*old.counters));
         let counters = Rc::new(TableCounters::carry(table, old));
         self.counters.table.replace(Rc::clone(&counters));

@@ -3,37 +3,16 @@
 
 mod common;
 
-use common::{Config, Plane, to};
-use ir::{Certificate, CertificateId, HostPattern, Origin, PrivateKey, Protocol, TlsTermination};
+use common::{Config, Plane, https, to};
+use ir::{Certificate, CertificateId, Origin, PrivateKey};
 use proxy::{AccessLog, Limits, Reason};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use std::{sync::Arc, time::Duration};
 use testkit::{
     certs::{Authority, Issued},
     raw::Client,
     recorder::Recorder,
 };
-
-fn add_certificate(config: &mut Config, id: &str, issued: &Issued, names: &[&str]) {
-    let id = CertificateId(id.into());
-    let chain: Vec<Arc<[u8]>> = CertificateDer::pem_slice_iter(issued.cert_pem.as_bytes())
-        .map(|der| Arc::from(der.unwrap().as_ref()))
-        .collect();
-    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).unwrap();
-    let certificate = Certificate {
-        id: id.clone(),
-        origin: Origin::new(Arc::new(ir::ObjectRef::new("", "Secret", "infra", &id.0)), ""),
-        chain,
-        key: Arc::new(PrivateKey::new(key.secret_der().to_vec())),
-        names: names.iter().map(|name| HostPattern::new(name)).collect(),
-    };
-    config.set.certificates.insert(id, Arc::new(certificate));
-}
-
-fn https(ids: &[&str]) -> Protocol {
-    let certificates = ids.iter().map(|id| CertificateId((*id).into())).collect();
-    Protocol::Https(TlsTermination { certificates, ..TlsTermination::default() })
-}
 
 struct Secure {
     plane: Plane,
@@ -49,7 +28,7 @@ fn secure() -> Secure {
     let authority = Authority::new("test");
     let mut config = Config::new();
     for (listener, name) in [("shop", "*.shop.example"), ("api", "api.example")] {
-        add_certificate(&mut config, listener, &authority.issue(&[name]), &[name]);
+        config.add_certificate(listener, &authority.issue(&[name]), &[name]);
         config.listener(listener, plane.number(), Some(name), https(&[listener]));
     }
     config.service("app", &[recorder.addr()]);
@@ -109,7 +88,7 @@ fn a_host_of_another_listener_is_misdirected() {
 fn the_best_fitting_certificate_answers() {
     let mut secure = secure();
     let exact = secure.authority.issue(&["www.shop.example"]);
-    add_certificate(&mut secure.config, "www", &exact, &["www.shop.example"]);
+    secure.config.add_certificate("www", &exact, &["www.shop.example"]);
     secure.config.edit_listener("shop", |listener| listener.protocol = https(&["shop", "www"]));
     secure.plane.apply(&mut secure.config);
     let der = |issued: &Issued| {
@@ -128,7 +107,7 @@ fn a_renewed_certificate_serves_new_handshakes_and_keeps_old_connections() {
     assert_eq!(old.get("api.example", "/").status, 200);
     let before = old.peer_certificate();
     let renewed = secure.authority.issue(&["api.example"]);
-    add_certificate(&mut secure.config, "api-2", &renewed, &["api.example"]);
+    secure.config.add_certificate("api-2", &renewed, &["api.example"]);
     secure.config.edit_listener("api", |listener| listener.protocol = https(&["api-2"]));
     secure.plane.apply(&mut secure.config);
     assert_eq!(old.get("api.example", "/").status, 200);
@@ -154,7 +133,7 @@ fn what_is_no_tls_or_never_ends_is_closed() {
     let plane = Plane::with(limits, AccessLog::Off, 1);
     let authority = Authority::new("test");
     let mut config = Config::new();
-    add_certificate(&mut config, "c", &authority.issue(&["a.example"]), &["a.example"]);
+    config.add_certificate("c", &authority.issue(&["a.example"]), &["a.example"]);
     config.listener("web", plane.number(), None, https(&["c"]));
     plane.apply(&mut config);
     let mut http = plane.client();

@@ -20,6 +20,8 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod recorder;
+pub mod stream_echo;
+pub mod tls_front;
 pub mod wire;
 
 use std::time::Duration;

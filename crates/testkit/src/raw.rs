@@ -114,6 +114,15 @@ impl Client {
         }
     }
 
+    /// Whether the TLS handshake continued an earlier session.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        match &self.reader.source {
+            Stream::Plain(_) => false,
+            Stream::Tls(tls) => tls.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+        }
+    }
+
     /// Our address.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {

@@ -1,14 +1,6 @@
 //! One exchange: the decision, then attempts until one of them answers.
 
-use std::{
-    future::{Future, poll_fn},
-    io,
-    net::SocketAddr,
-    pin::pin,
-    rc::Rc,
-    task::Poll,
-    time::Instant,
-};
+use std::{future::poll_fn, net::SocketAddr, rc::Rc, task::Poll, time::Instant};
 
 use http1::BodyEvent;
 use smallvec::SmallVec;
@@ -211,16 +203,16 @@ async fn pick<'t>(
             return Ok((pick, tcp, true));
         }
         let before = worker.clock.now();
-        match connect_within(worker, connection, address, deadline).await {
+        match connect(worker, &connection.timer, plan.cluster, address, deadline).await {
             Ok(tcp) => {
-                count(&worker.counters.totals.connects);
+                record.detail = "";
                 record.connect = Some(worker.clock.now().saturating_duration_since(before));
                 return Ok((pick, tcp, false));
             }
-            Err(reason) => {
-                count(&worker.counters.totals.connect_errors);
-                last = reason;
-                if reason == Reason::RequestTimeout {
+            Err(error) => {
+                last = error.reason;
+                record.detail = error.detail;
+                if last == Reason::RequestTimeout {
                     break;
                 }
                 tried.push(address);
@@ -228,32 +220,6 @@ async fn pick<'t>(
         }
     }
     Err(Answer::of(last))
-}
-
-async fn connect_within(
-    worker: &Rc<Worker>,
-    connection: &Connection,
-    address: SocketAddr,
-    deadline: Option<Instant>,
-) -> Result<UpstreamStream, Reason> {
-    connection.timer.arm_until(worker.limits.connect, deadline);
-    let mut connecting = pin!(connect(address));
-    let connected: Option<io::Result<UpstreamStream>> = poll_fn(|cx| {
-        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-            return Poll::Ready(Some(connected));
-        }
-        if connection.timer.expired() { Poll::Ready(None) } else { Poll::Pending }
-    })
-    .await;
-    match connected {
-        Some(Ok(tcp)) => Ok(tcp),
-        Some(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(Reason::ConnectTimeout),
-        Some(Err(_)) => Err(Reason::ConnectRefused),
-        None if deadline.is_some_and(|deadline| deadline <= worker.clock.now()) => {
-            Err(Reason::RequestTimeout)
-        }
-        None => Err(Reason::ConnectTimeout),
-    }
 }
 
 /// What one attempt works with.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use http1::{Parse, RequestError};
-use ir::ListenerId;
 use tokio::net::TcpStream;
 
 use crate::{
@@ -27,6 +26,7 @@ use crate::{
     },
     stream::Stream,
     timer::Slot,
+    tls::accept::TlsContext,
     worker::{Phase, Worker},
 };
 
@@ -41,8 +41,8 @@ pub(crate) struct Connection {
     pub(crate) port: Rc<PortState>,
     pub(crate) timer: Slot,
     pub(crate) peer: SocketAddr,
-    /// The listener that the handshake chose.
-    pub(crate) tls_listener: Option<Box<ListenerId>>,
+    /// What the handshake was made for.
+    pub(crate) tls_listener: Option<Rc<TlsContext>>,
     /// Whether a request was read on it.
     pub(crate) used: bool,
     _open: Open,
@@ -99,7 +99,7 @@ pub(crate) async fn serve_tls(
     port: Rc<PortState>,
     stream: Stream,
     peer: SocketAddr,
-    listener: ListenerId,
+    context: TlsContext,
 ) {
     let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     serve(Connection {
@@ -108,7 +108,7 @@ pub(crate) async fn serve_tls(
         port,
         timer,
         peer,
-        tls_listener: Some(Box::new(listener)),
+        tls_listener: Some(Rc::new(context)),
         used: false,
         _open: open,
     })

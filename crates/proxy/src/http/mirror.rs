@@ -3,9 +3,8 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
-    pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -155,14 +154,9 @@ async fn send(
 ) -> io::Result<()> {
     let pick = balance::pick(cluster, &worker.random, &[]).ok_or(io::ErrorKind::NotConnected)?;
     let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
-    timer.arm(worker.limits.connect);
-    let mut connecting = pin!(connect(pick.entry().endpoint.address));
-    let mut upstream = poll_fn(|cx| match connecting.as_mut().poll(cx) {
-        Poll::Pending if timer.expired() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(connected) => Poll::Ready(connected),
-    })
-    .await?;
+    let address = pick.entry().endpoint.address;
+    let connected = connect(worker, &timer, cluster, address, None).await;
+    let mut upstream = connected.map_err(|error| io::Error::other(error.reason.as_str()))?;
     timer.arm(IDLE);
     let mut copy = Copy {
         piece: Vec::new(),

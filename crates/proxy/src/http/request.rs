@@ -4,8 +4,8 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http1::{RequestHead, Target};
 use ir::{
-    Action, Backend, BackendEntry, Filter, Found, HttpSettings, Listener, ListenerIndex, Outcome,
-    Overlay, PortTable, RequestView, Silent,
+    Action, Backend, BackendEntry, Filter, Found, HttpSettings, ListenerIndex, Outcome, Overlay,
+    PortTable, RequestView, Silent,
     exec::{
         CorsGrant, FilterError, Flow, LocalResponse, apply_request_filters, cors_grant, redirect,
     },
@@ -180,15 +180,15 @@ fn route<'t>(
     }
 }
 
-/// The listener of the handshake in the current table; an error when it is gone.
+/// The listener of the handshake in the current table; an error when it is gone, or asks more or
+/// less of clients than it did.
 fn sni_listener(
     connection: &Connection,
     table: &WorkerTable,
     port: &Arc<PortTable>,
 ) -> Result<Option<ListenerIndex>, ()> {
-    let Some(id) = connection.tls_listener.as_deref() else { return Ok(None) };
-    let same = |listener: &Listener| listener.id == *id;
-    let found = port.listeners().find(|entry| same(&entry.listener));
+    let Some(context) = connection.tls_listener.as_deref() else { return Ok(None) };
+    let found = port.listeners().find(|entry| context.holds_for(&entry.listener));
     let Some(found) = found else { return Err(()) };
     let index = usize::try_from(found.index.0).unwrap_or(usize::MAX);
     let terminates = table.generation.tls.get(index).is_some_and(Option::is_some);
@@ -232,8 +232,11 @@ fn execute<'t>(
             ir::Target::Cluster(_) => Reason::InvalidBackend,
         }));
     };
-    if cluster.id.0.protocol != ir::BackendProtocol::Http1 {
-        return Err(Answer::of(Reason::UnsupportedProtocol));
+    match cluster.id.0.protocol {
+        ir::BackendProtocol::Http1 | ir::BackendProtocol::Negotiated => {}
+        ir::BackendProtocol::Http2 | ir::BackendProtocol::Tcp | ir::BackendProtocol::Udp => {
+            return Err(Answer::of(Reason::UnsupportedProtocol));
+        }
     }
     Ok(Plan { found, backend, position, cluster, cors })
 }

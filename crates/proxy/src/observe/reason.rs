@@ -67,6 +67,7 @@ reasons! {
     TargetTooLong = 414, "target_too_long", "The request target exceeds the limit.";
     UnsupportedProtocol = 500, "unsupported_protocol", "The backend's application protocol is not served yet.";
     UnsupportedRule = 500, "unsupported_rule", "The rule uses a filter or field that cannot be served.";
+    UpstreamTlsHandshake = 502, "upstream_tls_handshake", "The TLS handshake with the backend failed, or its certificate is not the expected one.";
     UpstreamProtocol = 502, "upstream_protocol", "The backend's response breaks HTTP/1.1.";
     UpstreamReset = 502, "upstream_reset", "The backend closed the connection before its response head was complete.";
     VersionNotSupported = 505, "version_not_supported", "The request's HTTP version is not served.";

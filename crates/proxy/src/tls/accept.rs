@@ -10,7 +10,7 @@ use std::{
     task::Poll,
 };
 
-use ir::{ListenerId, Protocol};
+use ir::{ClientValidation, Listener, ListenerId, Protocol};
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, ReadBuf},
@@ -30,6 +30,31 @@ use crate::{
     worker::Worker,
 };
 
+/// What a handshake was made for; each request on the connection asks whether that still holds.
+pub(crate) struct TlsContext {
+    listener: ListenerId,
+    /// What was asked of the client then.
+    client_validation: Option<Arc<ClientValidation>>,
+}
+
+impl TlsContext {
+    fn of(listener: &Listener) -> Self {
+        Self { listener: listener.id.clone(), client_validation: validation_of(listener).cloned() }
+    }
+
+    /// Whether this is the listener of the handshake, and still asks the same of clients.
+    pub(crate) fn holds_for(&self, listener: &Listener) -> bool {
+        self.listener == listener.id && self.client_validation.as_ref() == validation_of(listener)
+    }
+}
+
+fn validation_of(listener: &Listener) -> Option<&Arc<ClientValidation>> {
+    match &listener.protocol {
+        Protocol::Https(tls) | Protocol::TlsTerminate(tls) => tls.client_validation.as_ref(),
+        Protocol::Http | Protocol::TlsPassthrough | Protocol::Tcp | Protocol::Udp => None,
+    }
+}
+
 /// Serves a connection on a TLS port to its end.
 pub(crate) async fn serve(
     open: Open,
@@ -47,9 +72,9 @@ pub(crate) async fn serve(
     let shaken = Box::pin(handshake(&worker, &port, tcp)).await;
     drop(handshaking);
     match shaken {
-        Some((stream, listener)) => {
+        Some((stream, context)) => {
             count(&worker.counters.totals.handshakes);
-            connection::serve_tls(open, worker, port, stream, peer, listener).await;
+            connection::serve_tls(open, worker, port, stream, peer, context).await;
         }
         None => count(&worker.counters.totals.handshake_errors),
     }
@@ -75,7 +100,7 @@ async fn handshake(
     worker: &Rc<Worker>,
     port: &PortState,
     mut tcp: TcpStream,
-) -> Option<(Stream, ListenerId)> {
+) -> Option<(Stream, TlsContext)> {
     let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     timer.arm(worker.limits.handshake_timeout);
     let (head, hello) = {
@@ -88,7 +113,7 @@ async fn handshake(
         .await?
     };
     // No alert when no listener fits: the port does not exist for that name.
-    let (config, listener) = choose(worker, port, &hello)?;
+    let (config, context) = choose(worker, port, &hello)?;
     let accepting = TlsAcceptor::from(config).accept(Replay::new(head, tcp));
     let mut accepting = pin!(accepting);
     let stream = poll_fn(|cx| match accepting.as_mut().poll(cx) {
@@ -97,7 +122,7 @@ async fn handshake(
         Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
     })
     .await?;
-    Some((Stream::Tls(Box::new(stream)), listener))
+    Some((Stream::Tls(Box::new(stream)), context))
 }
 
 /// The listener that the server name selects, when it terminates TLS for HTTP.
@@ -105,7 +130,7 @@ fn choose(
     worker: &Worker,
     port: &PortState,
     hello: &ClientHello,
-) -> Option<(Arc<ServerConfig>, ListenerId)> {
+) -> Option<(Arc<ServerConfig>, TlsContext)> {
     let table = worker.table()?;
     let entry = table.table().ports.get(&port.key)?;
     let found = entry.listener_for(hello.server_name.as_deref().unwrap_or_default())?;
@@ -119,7 +144,7 @@ fn choose(
     }
     let index = usize::try_from(found.index.0).ok()?;
     let config = table.generation.tls.get(index)?.clone()?;
-    Some((config, found.listener.id.clone()))
+    Some((config, TlsContext::of(&found.listener)))
 }
 
 /// Reads until the ClientHello is complete; `None` when it is not one, or too large.

@@ -2,21 +2,31 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ir::{Certificate, CertificateId, ListenerId, ListenerTable, Protocol, Table};
-use rustls::{
-    ServerConfig,
-    crypto::{CryptoProvider, hash::HashAlgorithm},
-    sign::CertifiedKey,
+use ir::{
+    Certificate, CertificateId, ClientValidation, ClientValidationMode, ListenerId, ListenerTable,
+    Protocol, Table, TlsTermination, TrustBundleId,
 };
+use rustls::{ServerConfig, crypto::CryptoProvider, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::tls::resolver::Certificates;
+use crate::tls::{
+    provider::{narrowed, provider},
+    resolver::Certificates,
+    trust::{Authorities, ClientVerifier},
+    upstream::{UpstreamConfigs, UpstreamTable},
+};
 
-/// Why a listener cannot terminate TLS.
+/// Why TLS cannot be had for a listener or a cluster.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("certificate {0:?} is not in the table; send it with the listener")]
     Missing(CertificateId),
+    #[error("trust bundle {0:?} is not in the table; send it with what names it")]
+    NoBundle(TrustBundleId),
+    #[error("no authority is usable; name one that holds a certificate")]
+    NoAuthority,
+    #[error("server name {0:?} is not a host name or an address; change the policy's hostname")]
+    ServerName(Arc<str>),
     #[error("the private key of a certificate cannot be read; use PKCS#8, PKCS#1 or SEC1")]
     Key,
     #[error("tls settings are not usable: {0}")]
@@ -26,37 +36,56 @@ pub(crate) enum TlsError {
 /// The configurations of all listeners of one table, by listener index.
 pub(crate) type TlsTable = Vec<Option<Arc<ServerConfig>>>;
 
-/// Makes configurations and remembers them by listener and certificates.
+/// What a listener's configuration follows from. Session tickets live with the configuration: none
+/// resumes at another listener, nor where other certificates or another validation of clients hold.
+#[derive(Clone, PartialEq)]
+struct Settings {
+    alpn: Vec<Vec<u8>>,
+    termination: TlsTermination,
+}
+
+/// Makes configurations and keeps those whose listener and settings stay.
 pub(crate) struct TlsConfigs {
     provider: Arc<CryptoProvider>,
-    known: BTreeMap<(ListenerId, Vec<CertificateId>), Arc<ServerConfig>>,
+    known: BTreeMap<ListenerId, (Settings, Arc<ServerConfig>)>,
+    upstream: UpstreamConfigs,
 }
 
 impl TlsConfigs {
     pub(crate) fn new() -> Self {
-        Self { provider: Arc::new(provider()), known: BTreeMap::new() }
+        Self {
+            provider: Arc::new(provider()),
+            known: BTreeMap::new(),
+            upstream: UpstreamConfigs::default(),
+        }
     }
 
-    /// The configurations that `table` needs. A listener whose certificates cannot be used has
-    /// none: its handshakes are refused, and others are not touched.
+    /// The configurations that the clusters of `table` need.
+    pub(crate) fn upstream(&mut self, table: &Table) -> UpstreamTable {
+        self.upstream.update(&self.provider, table)
+    }
+
+    /// The configurations that the listeners of `table` need. A listener whose settings cannot be
+    /// used has none: its handshakes are refused, and others are not touched.
     pub(crate) fn update(&mut self, table: &Table) -> TlsTable {
         let mut old = std::mem::take(&mut self.known);
         let mut next = TlsTable::with_capacity(table.listeners.len());
         for listener in &table.listeners {
-            let config = certificates_of(listener).and_then(|ids| {
-                let key = (listener.listener.id.clone(), ids.to_vec());
-                let config = match old.remove(&key) {
-                    Some(config) => config,
-                    None => match self.build(ids, table) {
+            let config = termination_of(listener).and_then(|termination| {
+                let id = listener.listener.id.clone();
+                let protocol = &listener.listener.protocol;
+                let settings = Settings { alpn: alpn(protocol), termination: termination.clone() };
+                let config = match old.remove(&id) {
+                    Some((same, config)) if same == settings => config,
+                    Some(_) | None => match self.build(protocol, termination, table) {
                         Ok(config) => config,
                         Err(error) => {
-                            let listener = listener.listener.id.to_string();
-                            tracing::error!(listener, %error, "tls is not served");
+                            tracing::error!(listener = %id, %error, "tls is not served");
                             return None;
                         }
                     },
                 };
-                self.known.insert(key, Arc::clone(&config));
+                self.known.insert(id, (settings, Arc::clone(&config)));
                 Some(config)
             });
             next.push(config);
@@ -64,54 +93,88 @@ impl TlsConfigs {
         next
     }
 
-    fn build(&self, ids: &[CertificateId], table: &Table) -> Result<Arc<ServerConfig>, TlsError> {
-        let mut entries = Vec::with_capacity(ids.len());
-        for id in ids {
+    fn build(
+        &self,
+        protocol: &Protocol,
+        termination: &TlsTermination,
+        table: &Table,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
+        let choice = narrowed(&self.provider, &termination.options);
+        let mut entries = Vec::with_capacity(termination.certificates.len());
+        for id in &termination.certificates {
             let certificate =
                 table.certificates.get(id).ok_or_else(|| TlsError::Missing(id.clone()))?;
-            entries.push((certificate.names.clone(), self.load(certificate)?));
+            let key = load_key(&choice.provider, certificate)?;
+            entries.push((certificate.names.clone(), Arc::new(key)));
         }
-        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Certificates { entries }));
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&choice.provider))
+            .with_protocol_versions(&choice.versions)?;
+        let builder = match &termination.client_validation {
+            None => builder.with_no_client_auth(),
+            Some(validation) => {
+                let verifier = client_verifier(&choice.provider, validation, table)?;
+                builder.with_client_cert_verifier(Arc::new(verifier))
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(Certificates { entries }));
         config.ignore_client_order = true;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Tickets belong to this listener and these certificates: none resumes elsewhere.
+        config.alpn_protocols = alpn(protocol);
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0;
         Ok(Arc::new(config))
     }
+}
 
-    fn load(&self, certificate: &Certificate) -> Result<Arc<CertifiedKey>, TlsError> {
-        let chain = certificate
-            .chain
-            .iter()
-            .map(|der| CertificateDer::from(der.to_vec()))
-            .collect::<Vec<_>>();
-        let key =
-            PrivateKeyDer::try_from(certificate.key.der().to_vec()).map_err(|_| TlsError::Key)?;
-        let key = self.provider.key_provider.load_private_key(key)?;
-        Ok(Arc::new(CertifiedKey::new(chain, key)))
+fn client_verifier(
+    provider: &CryptoProvider,
+    validation: &ClientValidation,
+    table: &Table,
+) -> Result<ClientVerifier, TlsError> {
+    let mut authorities = Authorities::default();
+    for id in &validation.authorities {
+        let bundle = table.trust_bundles.get(id).ok_or_else(|| TlsError::NoBundle(id.clone()))?;
+        authorities.add_bundle(bundle);
+    }
+    let mandatory = match validation.mode {
+        ClientValidationMode::AllowValidOnly if authorities.is_empty() => {
+            return Err(TlsError::NoAuthority);
+        }
+        ClientValidationMode::AllowValidOnly => true,
+        ClientValidationMode::AllowInsecureFallback => false,
+    };
+    let algorithms = provider.signature_verification_algorithms;
+    Ok(ClientVerifier::new(authorities, algorithms, mandatory))
+}
+
+/// A certificate with its key, ready to sign.
+pub(crate) fn load_key(
+    provider: &CryptoProvider,
+    certificate: &Certificate,
+) -> Result<CertifiedKey, TlsError> {
+    let chain =
+        certificate.chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect::<Vec<_>>();
+    let key = PrivateKeyDer::try_from(certificate.key.der().to_vec()).map_err(|_| TlsError::Key)?;
+    let key = provider.key_provider.load_private_key(key)?;
+    Ok(CertifiedKey::new(chain, key))
+}
+
+fn termination_of(listener: &ListenerTable) -> Option<&TlsTermination> {
+    match &listener.listener.protocol {
+        Protocol::Https(tls) | Protocol::TlsTerminate(tls) => Some(tls),
+        Protocol::Http | Protocol::TlsPassthrough | Protocol::Tcp | Protocol::Udp => None,
     }
 }
 
-/// The usual algorithms, with AES-128 and SHA-256 before AES-256 and SHA-384. Both are beyond
-/// reach (RFC 8446 makes the former mandatory), but CPUs have instructions for SHA-256 and seldom
-/// for SHA-384, and a handshake hashes and derives dozens of times.
-fn provider() -> CryptoProvider {
-    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.cipher_suites.sort_by_key(|suite| {
-        let hash = suite.tls13().map(|suite| suite.common.hash_provider.algorithm());
-        (hash.is_none(), hash == Some(HashAlgorithm::SHA384))
-    });
-    provider
-}
-
-fn certificates_of(listener: &ListenerTable) -> Option<&[CertificateId]> {
-    match &listener.listener.protocol {
-        Protocol::Https(tls) | Protocol::TlsTerminate(tls) => Some(&tls.certificates),
-        Protocol::Http | Protocol::TlsPassthrough | Protocol::Tcp | Protocol::Udp => None,
+/// What is agreed on after the handshake (RFC 7301). A listener that terminates for a stream of
+/// bytes does not know what they are.
+fn alpn(protocol: &Protocol) -> Vec<Vec<u8>> {
+    match protocol {
+        Protocol::Https(_) => vec![b"http/1.1".to_vec()],
+        Protocol::TlsTerminate(_)
+        | Protocol::Http
+        | Protocol::TlsPassthrough
+        | Protocol::Tcp
+        | Protocol::Udp => Vec::new(),
     }
 }

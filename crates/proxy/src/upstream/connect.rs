@@ -1,20 +1,103 @@
-//! Opening a connection to an endpoint.
+//! Opening a connection to an endpoint, as its cluster asks: plain, or with TLS.
 
-use std::{io, net::SocketAddr};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    task::Poll,
+    time::Instant,
+};
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
-use crate::upstream::stream::UpstreamStream;
+use crate::{
+    observe::{metrics::count, reason::Reason},
+    timer::Slot,
+    tls::upstream::{Security, failure_label},
+    upstream::{endpoints::ClusterState, stream::UpstreamStream},
+    worker::Worker,
+};
 
-/// Connects without delayed small writes. The caller bounds the time.
+/// Why there is no connection to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectError {
+    pub(crate) reason: Reason,
+    /// More of it in one word, for the access log.
+    pub(crate) detail: &'static str,
+}
+
+impl ConnectError {
+    fn of(reason: Reason) -> Self {
+        Self { reason, detail: "" }
+    }
+}
+
+/// Connects to an endpoint of `cluster` within the connect limit and before `deadline`. `timer` is
+/// the caller's, and is armed anew. What fails may be tried at another endpoint: nothing was sent.
 ///
 /// # Errors
-/// Those of `socket(2)` and `connect(2)`.
-pub(crate) async fn connect(address: SocketAddr) -> io::Result<UpstreamStream> {
+/// A timeout, a refusal, or a TLS handshake that failed; never plaintext instead of TLS.
+pub(crate) async fn connect(
+    worker: &Worker,
+    timer: &Slot,
+    cluster: &ClusterState,
+    address: SocketAddr,
+    deadline: Option<Instant>,
+) -> Result<UpstreamStream, ConnectError> {
+    timer.arm_until(worker.limits.connect, deadline);
+    let mut opening = pin!(open(cluster, address));
+    let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {
+        Poll::Ready(opened) => Poll::Ready(Some(opened)),
+        Poll::Pending if timer.expired() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+    let error = match opened {
+        Some(Ok(stream)) => {
+            count(&worker.counters.totals.connects);
+            return Ok(stream);
+        }
+        Some(Err(error)) => error,
+        None if deadline.is_some_and(|deadline| deadline <= worker.clock.now()) => {
+            ConnectError::of(Reason::RequestTimeout)
+        }
+        None => ConnectError::of(Reason::ConnectTimeout),
+    };
+    count(&worker.counters.totals.connect_errors);
+    Err(error)
+}
+
+async fn open(cluster: &ClusterState, address: SocketAddr) -> Result<UpstreamStream, ConnectError> {
+    let security = cluster.security.borrow().clone();
+    let tls = match security {
+        Security::Plain => None,
+        Security::Tls(tls) => Some(tls),
+        Security::Unusable => {
+            let reason = Reason::UpstreamTlsHandshake;
+            return Err(ConnectError { reason, detail: "settings" });
+        }
+    };
+    let tcp = open_tcp(address).await.map_err(|error| {
+        let timed_out = error.kind() == io::ErrorKind::TimedOut;
+        let reason = if timed_out { Reason::ConnectTimeout } else { Reason::ConnectRefused };
+        ConnectError::of(reason)
+    })?;
+    let Some(tls) = tls else { return Ok(UpstreamStream::Plain(tcp)) };
+    // Boxed: a handshake is large, and those who connect in plaintext need not carry it.
+    Box::pin(tls.connect(tcp)).await.map_err(|error| {
+        let (reason, detail) = (Reason::UpstreamTlsHandshake, failure_label(&error));
+        tracing::debug!(%address, %error, "a tls handshake with an endpoint failed");
+        ConnectError { reason, detail }
+    })
+}
+
+/// Without delayed small writes.
+async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_nodelay(true)?;
-    Ok(UpstreamStream::Plain(socket.connect(address).await?))
+    socket.connect(address).await
 }

@@ -13,7 +13,7 @@ use std::{
 use hashbrown::HashMap;
 use ir::{ClusterId, Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey};
 
-use crate::upstream::pool::Idle;
+use crate::{tls::upstream::Security, upstream::pool::Idle};
 
 /// One endpoint set with the counters that all workers share.
 pub(crate) struct SharedSet {
@@ -80,6 +80,7 @@ pub(crate) struct ClusterState {
     pub(crate) endpoints: RefCell<Rc<EndpointList>>,
     /// Round robin position.
     pub(crate) cursor: Cell<usize>,
+    pub(crate) security: RefCell<Security>,
 }
 
 impl ClusterState {
@@ -89,6 +90,7 @@ impl ClusterState {
             key: id.endpoints_key(),
             endpoints: RefCell::default(),
             cursor: Cell::new(start),
+            security: RefCell::default(),
         }
     }
 
@@ -191,10 +193,12 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
-    /// The states of `ids` in order; clusters that nobody names any more are closed.
+    /// The states of `ids` in order, each with its security; clusters that nobody names any more
+    /// are closed.
     pub(crate) fn reconcile(
         &self,
         ids: &[ClusterId],
+        securities: &[Security],
         start: impl Fn() -> usize,
     ) -> Vec<Rc<ClusterState>> {
         let endpoints = self.endpoints.borrow().clone();
@@ -202,7 +206,8 @@ impl Upstreams {
         let mut next = HashMap::with_capacity(ids.len());
         let states: Vec<_> = ids
             .iter()
-            .map(|id| {
+            .zip(securities)
+            .map(|(id, security)| {
                 let state = match old.remove(id) {
                     Some(state) => state,
                     None => {
@@ -211,6 +216,7 @@ impl Upstreams {
                         state
                     }
                 };
+                state.security.replace(security.clone());
                 next.insert(id.clone(), Rc::clone(&state));
                 state
             })

@@ -15,7 +15,6 @@ use tokio_rustls::client::TlsStream;
 /// A connection to an endpoint.
 pub(crate) enum UpstreamStream {
     Plain(TcpStream),
-    #[expect(dead_code, reason = "no cluster can ask for TLS yet")]
     Tls(Box<TlsStream<TcpStream>>),
 }
 

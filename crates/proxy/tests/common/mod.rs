@@ -18,6 +18,11 @@ use proxy::{AccessLog, Limits, Proxy, ProxyConfig, ProxyHandle};
 use testkit::ports::Port;
 use tokio::runtime::Runtime;
 
+mod tls;
+
+#[allow(unused_imports, reason = "not every test uses every helper")]
+pub use tls::{https, secured, tls_policy};
+
 pub const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// One Gateway with its routes and endpoints, in the making.
@@ -221,6 +226,12 @@ pub fn to(prefix: &str, service: &str) -> Rule {
 pub fn with_filters(mut rule: Rule, filters: Vec<Filter>) -> Rule {
     rule.filters = filters;
     rule
+}
+
+/// A rule for a path prefix that sends everything to one cluster.
+pub fn to_cluster(prefix: &str, cluster: ClusterId) -> Rule {
+    let target = Target::Cluster(cluster);
+    rule(prefix, Action::Forward(vec![Backend { target, ..backend("", 1) }]))
 }
 
 /// A running data plane with its own port.
