@@ -5,7 +5,9 @@
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
 mod bench;
+mod cluster;
 mod codegen;
+mod conformance;
 mod fuzz;
 mod step;
 mod test;
@@ -52,6 +54,13 @@ enum Task {
     },
     /// Build what ships: the `dist` profile.
     Dist,
+    /// A one-node Kubernetes on this machine, in namespaces of its own (needs root).
+    Cluster {
+        #[command(subcommand)]
+        action: cluster::Action,
+    },
+    /// The upstream conformance suite, on the test cluster or on one of yours.
+    Conformance(Box<conformance::Args>),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +83,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::FuzzSmoke { seconds } => fuzz::run(&root, seconds),
         Task::Bench { args } => bench::run(&root, &args),
         Task::Dist => bench::dist(&root),
+        Task::Cluster { action } => cluster::run(&root, action),
+        Task::Conformance(args) => conformance::run(&root, &args),
     }
 }
 
