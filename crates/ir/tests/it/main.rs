@@ -31,4 +31,6 @@ mod precedence;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod slice;
+#[cfg(test)]
 mod support;

@@ -47,16 +47,13 @@ pub(crate) fn validity(der: &CertificateDer<'_>) -> Result<Validity, AuthorityEr
 pub(crate) fn gateway(der: &CertificateDer<'_>) -> Result<GatewayUid, AuthorityError> {
     let parsed = parse(der)?;
     let names = parsed.extensions().iter().filter_map(|extension| {
-        match extension.parsed_extension() {
-            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
-            // Some one hundred other kinds of extensions, none of which names a Gateway.
-            _ => None,
-        }
+        let parsed = extension.parsed_extension();
+        let ParsedExtension::SubjectAlternativeName(names) = parsed else { return None };
+        Some(&names.general_names)
     });
-    let mut uids = names.flatten().filter_map(|name| match name {
-        GeneralName::URI(uri) => uri.strip_prefix(GATEWAY_URI_PREFIX),
-        // The other forms of names are of no use here.
-        _ => None,
+    let mut uids = names.flatten().filter_map(|name| {
+        let GeneralName::URI(uri) = name else { return None };
+        uri.strip_prefix(GATEWAY_URI_PREFIX)
     });
     match (uids.next(), uids.next()) {
         (Some(uid), None) => GatewayUid::new(uid).ok_or(AuthorityError::NoGateway),
@@ -67,19 +64,19 @@ pub(crate) fn gateway(der: &CertificateDer<'_>) -> Result<GatewayUid, AuthorityE
 /// The subject key identifier (RFC 5280 4.2.1.2).
 pub(crate) fn key_name(der: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let parsed = parse(der).ok()?;
-    parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::SubjectKeyIdentifier(name) => Some(name.0.to_vec()),
-        _ => None,
+    parsed.extensions().iter().find_map(|extension| {
+        let parsed = extension.parsed_extension();
+        let ParsedExtension::SubjectKeyIdentifier(name) = parsed else { return None };
+        Some(name.0.to_vec())
     })
 }
 
 /// The authority key identifier (RFC 5280 4.2.1.1).
 pub(crate) fn issuer_key_name(der: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let parsed = parse(der).ok()?;
-    parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(names) => {
-            names.key_identifier.as_ref().map(|name| name.0.to_vec())
-        }
-        _ => None,
+    parsed.extensions().iter().find_map(|extension| {
+        let parsed = extension.parsed_extension();
+        let ParsedExtension::AuthorityKeyIdentifier(names) = parsed else { return None };
+        names.key_identifier.as_ref().map(|name| name.0.to_vec())
     })
 }
