@@ -23,7 +23,7 @@ fn main() -> Result<(), Failure> {
         Some(path) => AccessLog::File(PathBuf::from(path)),
         None => AccessLog::Off,
     };
-    let config = ProxyConfig { workers: 1, limits: Limits::default(), access_log };
+    let config = ProxyConfig { workers: 1, limits: Limits::default(), access_log, zone: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let handle = Proxy::start(config)?;

@@ -31,12 +31,14 @@ pub struct ProxyConfig {
     pub workers: usize,
     pub limits: Limits,
     pub access_log: AccessLog,
+    /// The zone that this data plane runs in, for backends that prefer endpoints nearby.
+    pub zone: Option<Arc<str>>,
 }
 
 impl Default for ProxyConfig {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { workers, limits: Limits::default(), access_log: AccessLog::Off }
+        Self { workers, limits: Limits::default(), access_log: AccessLog::Off, zone: None }
     }
 }
 
@@ -72,6 +74,7 @@ impl Proxy {
             let start = Start {
                 index,
                 limits: Arc::clone(&limits),
+                zone: config.zone.clone(),
                 peers: Arc::clone(&peers),
                 log: writer.sink(limits.log_batch),
                 commands,

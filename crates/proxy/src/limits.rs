@@ -50,8 +50,12 @@ pub struct Limits {
     pub pool_per_endpoint: usize,
     /// How long an upstream connection may idle.
     pub pool_idle: Duration,
-    /// Endpoints tried for one request when connects fail.
+    /// Endpoints tried for one request when connects fail, where the rule has no `retry`.
     pub connect_attempts: u32,
+    /// Pause before the first retry, where the rule names none; it doubles with each.
+    pub retry_backoff: Duration,
+    /// Longest pause before a retry, unless the rule's own first one is longer.
+    pub retry_backoff_most: Duration,
     /// How long a connection keeps its buffers after a response, while at most `scratch_kept`
     /// connections of its worker have buffers; beyond that it gives them back at once.
     pub linger: Duration,
@@ -98,6 +102,8 @@ impl Default for Limits {
             pool_per_endpoint: 256,
             pool_idle: Duration::from_secs(30),
             connect_attempts: 3,
+            retry_backoff: Duration::from_millis(25),
+            retry_backoff_most: Duration::from_millis(250),
             linger: Duration::from_millis(500),
             commands: 64,
             log_batch: 32 * 1024,
@@ -150,6 +156,8 @@ impl Limits {
             ("pool_per_endpoint", count(self.pool_per_endpoint)),
             ("replay", count(self.replay)),
             ("response_idle_ms", ms(self.response_idle)),
+            ("retry_backoff_most_ms", ms(self.retry_backoff_most)),
+            ("retry_backoff_ms", ms(self.retry_backoff)),
             ("scratch_kept", count(self.scratch_kept)),
             ("tunnel_idle_ms", ms(self.tunnel_idle)),
             ("write_idle_ms", ms(self.write_idle)),

@@ -128,6 +128,7 @@ pub(crate) struct Worker {
 pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) zone: Option<Arc<str>>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) log: Sink,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -146,6 +147,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
 
 async fn serve(start: Start) {
     let clock = Rc::new(Clock::new());
+    let workers = start.peers.open.len();
     let worker = Rc::new(Worker {
         index: start.index,
         limits: start.limits,
@@ -154,7 +156,7 @@ async fn serve(start: Start) {
         clock,
         random: Random::new(),
         scratch: ScratchPool::default(),
-        upstreams: Upstreams::default(),
+        upstreams: Upstreams::new(start.zone, workers),
         counters: Counters::new(),
         log: start.log,
         explained: Cell::new((0, 0)),

@@ -62,7 +62,8 @@ fn a_refused_connect_goes_to_another_endpoint() {
     strict.retry = Some(Retry { attempts: 0, codes: Vec::new(), backoff: None });
     config.route("all", vec![to("/", "app"), to("/dead", "dead"), strict]);
     plane.apply(&mut config);
-    for _ in 0..6 {
+    // Fewer than end in an ejection, which would spare the strict rule.
+    for _ in 0..3 {
         assert_eq!(plane.get("a", "/").status, 200);
     }
     assert_eq!(plane.get("a", "/dead").status, 503);

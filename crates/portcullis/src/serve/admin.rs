@@ -105,6 +105,7 @@ async fn endpoints(shared: &Shared) -> Value {
             "state": format!("{:?}", status.endpoint.state),
             "inFlight": status.in_flight,
             "idle": status.idle,
+            "ejected": status.ejected,
         }));
     }
     json!({ "clusters": clusters })

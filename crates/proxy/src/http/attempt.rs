@@ -1,9 +1,8 @@
 //! One exchange: the decision, then attempts until one of them answers.
 
-use std::{future::poll_fn, net::SocketAddr, rc::Rc, task::Poll, time::Instant};
+use std::{future::poll_fn, rc::Rc, task::Poll};
 
 use http1::BodyEvent;
-use smallvec::SmallVec;
 
 use crate::{
     http::{
@@ -15,10 +14,11 @@ use crate::{
         record::Record,
         request::{Decision, Plan, decide},
         scratch::Scratch,
+        tries::{Tries, hold_against},
         upgrade,
     },
     observe::{metrics::count, reason::Reason},
-    upstream::{balance, connect::connect, endpoints::InFlight, pool, stream::UpstreamStream},
+    upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
     worker::Worker,
 };
 
@@ -119,6 +119,8 @@ enum Tried {
     Failed(Answer),
     /// The pooled connection was dead; nothing was lost.
     Stale,
+    /// It failed in a way that the rule retries.
+    Retry,
 }
 
 async fn forward_request<'t>(
@@ -133,32 +135,42 @@ async fn forward_request<'t>(
         let answer = Answer::of(Reason::FilterFailed);
         return respond(worker, connection, scratch, answer, record).await;
     }
-    let timeouts = plan.found.entry.rule.timeouts;
-    let deadline = timeouts.request.and_then(|timeout| record.start.checked_add(timeout));
+    let mut tries = Tries::new(&plan.found.entry.rule, worker, record);
     let mut tees = mirror::start(worker, connection, scratch, plan);
     let mut flow = Flow::new();
-    let mut tried = SmallVec::<[SocketAddr; 4]>::new();
-    let mut fresh = false;
+    plan.cluster.budget.request(record.start);
     loop {
-        let outcome =
-            match pick(worker, connection, plan, record, &mut tried, fresh, deadline).await {
-                Err(answer) => Tried::Failed(answer),
-                Ok((pick, upstream, reused)) => {
-                    let mut run = Run {
-                        worker,
-                        connection,
-                        scratch,
-                        plan,
-                        record,
-                        tees: &mut tees,
-                        flow: &mut flow,
-                        deadline,
-                    };
-                    run.attempt(&pick, upstream, reused).await
+        flow.retries_codes = !tries.retries.after_codes().is_empty();
+        let outcome = match tries.pick(worker, connection, plan, record).await {
+            Err(answer) => Tried::Failed(answer),
+            Ok((pick, upstream, reused)) => {
+                if plan.session.is_some() {
+                    scratch.names.session.clear();
+                    scratch.names.session.push_str(pick.entry().token());
                 }
-            };
+                let mut run = Run {
+                    worker,
+                    connection,
+                    scratch,
+                    plan,
+                    record,
+                    tees: &mut tees,
+                    flow: &mut flow,
+                    tries: &tries,
+                };
+                run.attempt(&pick, upstream, reused).await
+            }
+        };
+        let outcome = match outcome {
+            Tried::Retry => match tries.pause(worker, connection, record).await {
+                Ok(()) => Tried::Retry,
+                Err(answer) => Tried::Failed(answer),
+            },
+            other => other,
+        };
         match outcome {
-            Tried::Stale => fresh = true,
+            Tried::Stale => tries.fresh = true,
+            Tried::Retry => {}
             Tried::Over(After::KeepAlive) => {
                 flow.abandon(&mut scratch.input);
                 return drain_body(worker, connection, scratch).await;
@@ -177,51 +189,6 @@ async fn forward_request<'t>(
     }
 }
 
-/// An endpoint and a connection to it; other endpoints are tried while connects fail.
-async fn pick<'t>(
-    worker: &Rc<Worker>,
-    connection: &mut Connection,
-    plan: &Plan<'t>,
-    record: &mut Record<'t>,
-    tried: &mut SmallVec<[SocketAddr; 4]>,
-    fresh: bool,
-    deadline: Option<Instant>,
-) -> Result<(InFlight, UpstreamStream, bool), Answer> {
-    let no_failover = plan.found.entry.rule.retry.as_ref().is_some_and(|r| r.attempts == 0);
-    let most = if no_failover { 1 } else { worker.limits.connect_attempts };
-    let mut last = Reason::NoEndpoint;
-    for attempt in 0..most {
-        let Some(pick) = balance::pick(plan.cluster, &worker.random, tried) else { break };
-        record.attempts = record.attempts.saturating_add(1);
-        if attempt > 0 || record.attempts > 1 {
-            count(&worker.counters.totals.retried);
-        }
-        let address = pick.entry().endpoint.address;
-        record.endpoint = Some(address);
-        if !fresh && let Some(tcp) = pool::take(pick.entry()) {
-            count(&worker.counters.totals.reused);
-            return Ok((pick, tcp, true));
-        }
-        let before = worker.clock.now();
-        match connect(worker, &connection.timer, plan.cluster, address, deadline).await {
-            Ok(tcp) => {
-                record.detail = "";
-                record.connect = Some(worker.clock.now().saturating_duration_since(before));
-                return Ok((pick, tcp, false));
-            }
-            Err(error) => {
-                last = error.reason;
-                record.detail = error.detail;
-                if last == Reason::RequestTimeout {
-                    break;
-                }
-                tried.push(address);
-            }
-        }
-    }
-    Err(Answer::of(last))
-}
-
 /// What one attempt works with.
 struct Run<'a, 't> {
     worker: &'a Rc<Worker>,
@@ -231,7 +198,7 @@ struct Run<'a, 't> {
     record: &'a mut Record<'t>,
     tees: &'a mut Vec<mirror::Tee>,
     flow: &'a mut Flow,
-    deadline: Option<Instant>,
+    tries: &'a Tries<'t>,
 }
 
 impl Run<'_, '_> {
@@ -253,10 +220,13 @@ impl Run<'_, '_> {
             self.record,
             self.tees,
             self.flow,
-            (self.deadline, attempt_deadline),
+            (self.tries.deadline, attempt_deadline),
         );
         let ended = poll_fn(|cx| exchange.poll(cx)).await;
         let heard = exchange.heard();
+        if ended.is_ok() || ended == Err(Fault::Retry) {
+            health::succeeded(pick.entry());
+        }
         match ended {
             Ok(End::Complete) => {
                 if self.flow.reusable {
@@ -268,22 +238,32 @@ impl Run<'_, '_> {
                 Tried::Over(if close { After::Close } else { After::KeepAlive })
             }
             Ok(End::Upgraded) => Tried::Upgraded(upstream),
-            Err(fault) => self.failed(fault, reused && !heard),
+            Err(fault) => self.failed(pick, fault, heard, reused),
         }
     }
 
-    fn failed(&mut self, fault: Fault, unheard_reuse: bool) -> Tried {
+    fn failed(&mut self, pick: &InFlight, fault: Fault, heard: bool, reused: bool) -> Tried {
         let (reason, detail) = match fault {
             Fault::ClientGone => (Reason::ClientGone, ""),
             Fault::BadBody(error) => (Reason::BadBody, error.label()),
             Fault::Expired(reason) => (reason, ""),
             Fault::UpstreamClosed => (Reason::UpstreamReset, ""),
             Fault::UpstreamProtocol(detail) => (Reason::UpstreamProtocol, detail),
+            Fault::Retry => return Tried::Retry,
         };
         let unsent = self.scratch.to_upstream.sent == 0;
         let repeatable = unsent || self.scratch.request.method().is_idempotent();
+        let unheard_reuse = reused && !heard;
         if fault == Fault::UpstreamClosed && unheard_reuse && self.flow.replayable && repeatable {
             return Tried::Stale;
+        }
+        if [Reason::UpstreamReset, Reason::UpstreamProtocol].contains(&reason)
+            && !self.flow.answered
+        {
+            hold_against(self.worker, self.plan, pick);
+        }
+        if self.may_repeat(reason, repeatable) {
+            return Tried::Retry;
         }
         self.record.detail = detail;
         if fault == Fault::ClientGone || reason == Reason::WriteTimeout {
@@ -305,5 +285,15 @@ impl Run<'_, '_> {
         }
         answer.close |= [Reason::BadBody, Reason::BodyTimeout].contains(&reason);
         Tried::Failed(answer)
+    }
+
+    /// Whether the rule retries an attempt that was lost on its way.
+    fn may_repeat(&self, reason: Reason, repeatable: bool) -> bool {
+        let lost = [Reason::BackendTimeout, Reason::UpstreamProtocol, Reason::UpstreamReset];
+        lost.contains(&reason)
+            && self.flow.replayable
+            && !self.flow.answered
+            && self.tries.retries.after_loss(repeatable)
+            && self.plan.cluster.budget.take(self.worker.clock.now())
     }
 }

@@ -96,12 +96,25 @@ impl Exchange<'_, '_> {
             Ok(Parse::Complete { head_len }) => {
                 if response.is_interim() {
                     self.pass_interim(head_len)?;
+                } else if self.wants_retry() {
+                    return Err(Fault::Retry);
                 } else {
                     self.begin_response(head_len)?;
                 }
                 Ok(true)
             }
         }
+    }
+
+    /// Whether the final response at hand is dropped for another attempt.
+    fn wants_retry(&self) -> bool {
+        let status = self.scratch.response.status();
+        let retry = self.plan.found.entry.rule.retry.as_ref();
+        self.flow.retries_codes
+            && self.flow.replayable
+            && !self.flow.answered
+            && retry.is_some_and(|retry| retry.codes.contains(&status))
+            && self.plan.cluster.budget.take(self.worker.clock.now())
     }
 
     fn pass_interim(&mut self, head_len: usize) -> Result<(), Fault> {
@@ -163,7 +176,8 @@ impl Exchange<'_, '_> {
         let overlay = &mut self.scratch.response_overlay;
         let rule = &self.plan.found.entry.rule.filters;
         let backend = &self.plan.backend.filters;
-        if rule.is_empty() && backend.is_empty() {
+        let session = self.plan.session.as_ref();
+        if rule.is_empty() && backend.is_empty() && session.is_none() {
             return;
         }
         overlay.clear();
@@ -171,6 +185,9 @@ impl Exchange<'_, '_> {
             apply_response_filters(backend, None, overlay);
         }
         apply_response_filters(rule, self.plan.cors.as_ref(), overlay);
+        if let Some(session) = session {
+            session.tell(&self.scratch.names.session, overlay);
+        }
     }
 
     /// Whether the client's connection ends with this response, as far as is known at its head.

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     /// The backend closed before the end of its response.
     UpstreamClosed,
     UpstreamProtocol(&'static str),
+    /// The rule retries the status that the backend answered with; nothing was passed on.
+    Retry,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,8 @@ pub(crate) struct Flow {
     pub(crate) encoded: bool,
     /// Bytes of the response were written to the client.
     pub(crate) answered: bool,
+    /// The rule retries some status codes, and has retries left for it.
+    pub(crate) retries_codes: bool,
     /// The connection to the client ends after this exchange.
     pub(crate) close: bool,
     /// The upstream connection may be used again.

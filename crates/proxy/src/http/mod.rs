@@ -14,6 +14,8 @@ pub(crate) mod mirror;
 pub(crate) mod record;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod retry;
 pub(crate) mod scratch;
+mod tries;
 pub(crate) mod upgrade;
 mod upload;

@@ -15,7 +15,7 @@ use ir::{
 use crate::{
     http::{connection::Connection, forwarded, local::Answer, record::Record, scratch::Scratch},
     observe::reason::Reason,
-    upstream::endpoints::ClusterState,
+    upstream::{endpoints::ClusterState, session::Session},
     worker::WorkerTable,
 };
 
@@ -96,6 +96,7 @@ pub(crate) struct Plan<'t> {
     pub(crate) position: usize,
     pub(crate) cluster: &'t Rc<ClusterState>,
     pub(crate) cors: Option<CorsGrant>,
+    pub(crate) session: Option<Session<'t>>,
 }
 
 pub(crate) enum Decision<'t> {
@@ -238,7 +239,25 @@ fn execute<'t>(
             return Err(Answer::of(Reason::UnsupportedProtocol));
         }
     }
-    Ok(Plan { found, backend, position, cluster, cors })
+    let session = session(connection, scratch, found, backend);
+    Ok(Plan { found, backend, position, cluster, cors, session })
+}
+
+/// The client's session with the backend, where the backend keeps sessions.
+fn session<'t>(
+    connection: &Connection,
+    scratch: &Scratch,
+    found: Found<'t>,
+    backend: &'t Backend,
+) -> Option<Session<'t>> {
+    let persistence = backend.persistence.as_deref()?;
+    let Scratch { input, request, names, .. } = scratch;
+    let bytes = input.kept();
+    let listener = &found.listener.listener;
+    let view = View::new(request, bytes, &names.host, &names.path);
+    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
+    Some(Session::read(persistence, &view, judged.edge().scheme == "https"))
 }
 
 /// The backend of this request, by weight.

@@ -38,6 +38,8 @@ pub(crate) struct Names {
     pub(crate) request_id: String,
     /// The peer's address.
     pub(crate) peer: String,
+    /// How the session names the endpoint of this attempt; empty without a session.
+    pub(crate) session: String,
 }
 
 /// Scratches of one worker that wait for their next use.

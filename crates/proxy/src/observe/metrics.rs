@@ -45,6 +45,7 @@ totals! {
     connect_errors = "portcullis_upstream_connect_errors_total", "counter", "Connects to endpoints that failed or timed out.";
     reused = "portcullis_upstream_reuses_total", "counter", "Attempts sent over a pooled connection.";
     retried = "portcullis_upstream_retries_total", "counter", "Attempts after the first.";
+    ejected = "portcullis_upstream_ejections_total", "counter", "Endpoints paused after failures in a row.";
     tunnels = "portcullis_tunnels_total", "counter", "Connections upgraded to another protocol.";
     mirrored = "portcullis_mirror_requests_total", "counter", "Mirror requests sent.";
     mirror_drops = "portcullis_mirror_drops_total", "counter", "Mirror requests dropped: over a limit, no endpoint, or failed.";

@@ -1,25 +1,26 @@
 //! Endpoints as workers hold them: shared counters, and per worker the pooled connections.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use hashbrown::HashMap;
-use ir::{ClusterId, Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey};
+use ir::{ClusterId, Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey, Locality};
 
-use crate::{tls::upstream::Security, upstream::pool::Idle};
+use crate::{
+    http::retry::Budget,
+    tls::upstream::Security,
+    upstream::{health::Health, pool::Idle, session},
+};
 
 /// One endpoint set with the counters that all workers share.
 pub(crate) struct SharedSet {
     pub(crate) set: Arc<EndpointSet>,
-    /// Requests in flight, parallel to the endpoints of `set`.
-    pub(crate) gauges: Vec<Arc<AtomicUsize>>,
+    /// Parallel to the endpoints of `set`.
+    pub(crate) health: Vec<Arc<Health>>,
 }
 
 pub(crate) type SharedEndpoints = BTreeMap<EndpointsKey, Arc<SharedSet>>;
@@ -40,14 +41,14 @@ pub(crate) fn share(map: &EndpointMap, previous: &SharedEndpoints) -> SharedEndp
 }
 
 fn share_set(set: &Arc<EndpointSet>, old: Option<&SharedSet>) -> SharedSet {
-    let gauge_of = |endpoint: &Endpoint| {
+    let health_of = |endpoint: &Endpoint| {
         let old = old?;
-        let mut known = old.set.endpoints.iter().zip(&old.gauges);
-        known.find(|(other, _)| same_holder(other, endpoint)).map(|(_, gauge)| Arc::clone(gauge))
+        let mut known = old.set.endpoints.iter().zip(&old.health);
+        known.find(|(other, _)| same_holder(other, endpoint)).map(|(_, health)| Arc::clone(health))
     };
-    let gauges =
-        set.endpoints.iter().map(|endpoint| gauge_of(endpoint).unwrap_or_default()).collect();
-    SharedSet { set: Arc::clone(set), gauges }
+    let health =
+        set.endpoints.iter().map(|endpoint| health_of(endpoint).unwrap_or_default()).collect();
+    SharedSet { set: Arc::clone(set), health }
 }
 
 fn same_holder(a: &Endpoint, b: &Endpoint) -> bool {
@@ -57,18 +58,22 @@ fn same_holder(a: &Endpoint, b: &Endpoint) -> bool {
 /// One endpoint of one cluster in one worker: owns the idle connections to it.
 pub(crate) struct EndpointEntry {
     pub(crate) endpoint: Arc<Endpoint>,
-    /// Shared by all workers; counted only for clusters that balance by it.
-    pub(crate) gauge: Arc<AtomicUsize>,
+    /// Shared by all workers.
+    pub(crate) health: Arc<Health>,
     pub(crate) in_flight: Cell<usize>,
     pub(crate) idle: RefCell<Vec<Idle>>,
     /// The endpoint or its last cluster is gone: connections are not kept.
     pub(crate) closed: Cell<bool>,
+    token: OnceCell<String>,
 }
 
-/// Ready endpoints, and those used when none is.
+/// Endpoints in the order of preference.
 #[derive(Default)]
 pub(crate) struct EndpointList {
     pub(crate) ready: Vec<Rc<EndpointEntry>>,
+    /// Ready too, but meant for clients of other zones.
+    pub(crate) elsewhere: Vec<Rc<EndpointEntry>>,
+    /// Used when none is ready.
     pub(crate) draining: Vec<Rc<EndpointEntry>>,
     source: Option<Arc<SharedSet>>,
 }
@@ -81,20 +86,23 @@ pub(crate) struct ClusterState {
     /// Round robin position.
     pub(crate) cursor: Cell<usize>,
     pub(crate) security: RefCell<Security>,
+    /// Of the retries by this worker.
+    pub(crate) budget: Budget,
 }
 
 impl ClusterState {
-    fn new(id: &ClusterId, start: usize) -> Self {
+    fn new(id: &ClusterId, start: usize, workers: usize) -> Self {
         Self {
             id: id.clone(),
             key: id.endpoints_key(),
             endpoints: RefCell::default(),
             cursor: Cell::new(start),
             security: RefCell::default(),
+            budget: Budget::new(id.0.retry_budget, workers),
         }
     }
 
-    fn refresh(&self, all: &SharedEndpoints) {
+    fn refresh(&self, all: &SharedEndpoints, zone: Option<&str>) {
         let current = self.endpoints.borrow().clone();
         let source = all.get(&self.key);
         let unchanged = match (&current.source, source) {
@@ -107,10 +115,14 @@ impl ClusterState {
         }
         let mut next = EndpointList { source: source.cloned(), ..EndpointList::default() };
         if let Some(shared) = source {
-            for (endpoint, gauge) in shared.set.endpoints.iter().zip(&shared.gauges) {
-                let entry = current.entry(endpoint).unwrap_or_else(|| entry(endpoint, gauge));
+            let zone = zone.filter(|_| self.id.0.locality == Locality::PreferZone);
+            let zone = zone.filter(|zone| is_hinted(&shared.set, zone));
+            for (endpoint, health) in shared.set.endpoints.iter().zip(&shared.health) {
+                let entry = current.entry(endpoint).unwrap_or_else(|| entry(endpoint, health));
+                let here = zone.is_none_or(|zone| is_for(endpoint, zone));
                 match endpoint.state {
-                    EndpointState::Ready => next.ready.push(entry),
+                    EndpointState::Ready if here => next.ready.push(entry),
+                    EndpointState::Ready => next.elsewhere.push(entry),
                     EndpointState::Draining => next.draining.push(entry),
                 }
             }
@@ -131,7 +143,7 @@ impl ClusterState {
 
 impl EndpointList {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Rc<EndpointEntry>> {
-        self.ready.iter().chain(&self.draining)
+        self.ready.iter().chain(&self.elsewhere).chain(&self.draining)
     }
 
     fn entry(&self, endpoint: &Endpoint) -> Option<Rc<EndpointEntry>> {
@@ -139,17 +151,35 @@ impl EndpointList {
     }
 }
 
-fn entry(endpoint: &Arc<Endpoint>, gauge: &Arc<AtomicUsize>) -> Rc<EndpointEntry> {
+/// Whether hints can be followed: every ready endpoint has some, and one is for the zone. Otherwise
+/// traffic would miss endpoints that nobody placed yet (Kubernetes, topology aware routing).
+fn is_hinted(set: &EndpointSet, zone: &str) -> bool {
+    let ready = || set.endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready);
+    ready().all(|endpoint| !endpoint.for_zones.is_empty())
+        && ready().any(|endpoint| is_for(endpoint, zone))
+}
+
+fn is_for(endpoint: &Endpoint, zone: &str) -> bool {
+    endpoint.for_zones.iter().any(|known| **known == *zone)
+}
+
+fn entry(endpoint: &Arc<Endpoint>, health: &Arc<Health>) -> Rc<EndpointEntry> {
     Rc::new(EndpointEntry {
         endpoint: Arc::clone(endpoint),
-        gauge: Arc::clone(gauge),
+        health: Arc::clone(health),
         in_flight: Cell::new(0),
         idle: RefCell::default(),
         closed: Cell::new(false),
+        token: OnceCell::new(),
     })
 }
 
 impl EndpointEntry {
+    /// How sessions name the endpoint.
+    pub(crate) fn token(&self) -> &str {
+        self.token.get_or_init(|| session::token(&self.endpoint))
+    }
+
     fn close(&self) {
         self.closed.set(true);
         self.idle.take();
@@ -166,7 +196,7 @@ impl InFlight {
     pub(crate) fn new(entry: Rc<EndpointEntry>, shared: bool) -> Self {
         entry.in_flight.set(entry.in_flight.get().saturating_add(1));
         if shared {
-            entry.gauge.fetch_add(1, Ordering::Relaxed);
+            entry.health.in_flight.fetch_add(1, Ordering::Relaxed);
         }
         Self { entry, shared }
     }
@@ -180,7 +210,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.entry.in_flight.set(self.entry.in_flight.get().saturating_sub(1));
         if self.shared {
-            self.entry.gauge.fetch_sub(1, Ordering::Relaxed);
+            self.entry.health.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -190,9 +220,16 @@ impl Drop for InFlight {
 pub(crate) struct Upstreams {
     clusters: RefCell<HashMap<ClusterId, Rc<ClusterState>>>,
     endpoints: RefCell<Arc<SharedEndpoints>>,
+    /// Where this data plane runs, if it was told.
+    zone: Option<Arc<str>>,
+    workers: usize,
 }
 
 impl Upstreams {
+    pub(crate) fn new(zone: Option<Arc<str>>, workers: usize) -> Self {
+        Self { zone, workers, ..Self::default() }
+    }
+
     /// The states of `ids` in order, each with its security; clusters that nobody names any more
     /// are closed.
     pub(crate) fn reconcile(
@@ -211,8 +248,8 @@ impl Upstreams {
                 let state = match old.remove(id) {
                     Some(state) => state,
                     None => {
-                        let state = Rc::new(ClusterState::new(id, start()));
-                        state.refresh(&endpoints);
+                        let state = Rc::new(ClusterState::new(id, start(), self.workers));
+                        state.refresh(&endpoints, self.zone.as_deref());
                         state
                     }
                 };
@@ -228,7 +265,7 @@ impl Upstreams {
 
     pub(crate) fn set_endpoints(&self, endpoints: Arc<SharedEndpoints>) {
         for state in self.sorted() {
-            state.refresh(&endpoints);
+            state.refresh(&endpoints, self.zone.as_deref());
         }
         self.endpoints.replace(endpoints);
     }
@@ -256,6 +293,8 @@ pub struct EndpointStatus {
     pub in_flight: usize,
     /// Pooled connections without a request.
     pub idle: usize,
+    /// Paused after failures in a row.
+    pub ejected: bool,
 }
 
 impl Upstreams {
@@ -272,6 +311,7 @@ impl Upstreams {
                     endpoint: Arc::clone(endpoint),
                     in_flight: entry.as_ref().map_or(0, |entry| entry.in_flight.get()),
                     idle: entry.as_ref().map_or(0, |entry| entry.idle.borrow().len()),
+                    ejected: entry.as_ref().is_some_and(|entry| entry.health.is_ejected()),
                 });
             }
         }

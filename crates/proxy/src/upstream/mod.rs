@@ -3,5 +3,7 @@
 pub(crate) mod balance;
 pub(crate) mod connect;
 pub(crate) mod endpoints;
+pub(crate) mod health;
 pub(crate) mod pool;
+pub(crate) mod session;
 pub(crate) mod stream;

@@ -248,7 +248,7 @@ impl Plane {
 
     pub fn with(limits: Limits, access_log: AccessLog, workers: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let handle = Proxy::start(ProxyConfig { workers, limits, access_log }).unwrap();
+        let handle = Proxy::start(ProxyConfig { workers, limits, access_log, zone: None }).unwrap();
         Self { handle: Arc::new(handle), runtime: runtime.unwrap(), port: Port::free() }
     }
 
