@@ -102,6 +102,11 @@ pub(crate) struct Flags {
     /// Most client connections at a time; default what the limit of open files allows, up to 10000
     #[arg(long, env = "PORTCULLIS_MAX_CONNECTIONS", hide_env_values = true, value_name = "N")]
     pub(crate) max_connections: Option<String>,
+
+    /// Zone that the data plane runs in (topology.kubernetes.io/zone), for Services that prefer
+    /// endpoints nearby
+    #[arg(long, env = "PORTCULLIS_ZONE", hide_env_values = true, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
 }
 
 /// The file form: the long flags as keys.
@@ -121,6 +126,7 @@ struct FileConfig {
     drain_min: Option<Text>,
     drain_deadline: Option<Text>,
     max_connections: Option<Text>,
+    zone: Option<Text>,
 }
 
 /// A value of the file, in the form that flags have.
@@ -158,6 +164,7 @@ pub(crate) struct Config {
     pub(crate) drain_min: Setting<Duration>,
     pub(crate) drain_deadline: Setting<Duration>,
     pub(crate) max_connections: Setting<usize>,
+    pub(crate) zone: Setting<Option<String>>,
 }
 
 /// A value and where it came from.
@@ -223,6 +230,7 @@ impl Config {
             drain_min: pick!(drain_min, "10s", parse_duration),
             drain_deadline: pick!(drain_deadline, "60s", parse_duration),
             max_connections: pick!(max_connections, &connections, parse_count),
+            zone: pick!(zone, "", parse_optional),
         };
         if config.drain_min.value > config.drain_deadline.value {
             bail!(
@@ -253,6 +261,7 @@ impl Config {
             row("drain-min", &self.drain_min),
             row("drain-deadline", &self.drain_deadline),
             row("max-connections", &self.max_connections),
+            row("zone", &self.zone),
         ]
     }
 }

@@ -165,7 +165,7 @@ fn proxy_config(config: &Config) -> ProxyConfig {
             AccessLogTarget::Off => AccessLog::Off,
             AccessLogTarget::Stdout => AccessLog::Stdout,
         },
-        zone: None,
+        zone: config.zone.value.as_deref().map(Into::into),
     }
 }
 
