@@ -7,6 +7,7 @@
 //! Start reading at [`explain()`] and [`lint()`].
 
 pub mod explain;
+pub mod limits;
 pub mod lint;
 
 pub use explain::{Explained, Request, RequestError, explain};

@@ -11,10 +11,8 @@ use std::sync::Arc;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value};
 
+use crate::limits::ISSUES_MAX;
 use crate::shape::Shape;
-
-/// The most issues kept per object; one more says that there were others.
-pub const ISSUES_MAX: usize = 100;
 
 /// One field that could not be used, and where it stands.
 ///

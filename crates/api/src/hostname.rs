@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Octets in a hostname, the CRDs' limit.
-pub const HOSTNAME_LENGTH_MAX: usize = 253;
+use crate::limits::HOSTNAME_LENGTH_MAX;
 
 /// Why a text is not a hostname.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -27,6 +27,7 @@ pub mod http_route;
 pub mod kinds;
 pub mod l4_routes;
 pub mod labels;
+pub mod limits;
 pub mod listener;
 pub mod listener_set;
 pub mod meta;

@@ -1,19 +1,17 @@
 //! How far two names are apart: for "did you mean".
 
-/// Longer names are not compared: the cost grows with the product of lengths, and no name that
-/// people type is that long.
-pub const LONGEST: usize = 64;
+use crate::limits::NEAR_NAME_MAX;
 
 /// Edits that lead from one text to the other, in characters; a swap of neighbours is one edit
 /// (Damerau-Levenshtein, optimal string alignment). `None` when a text is longer than
-/// [`LONGEST`].
+/// [`NEAR_NAME_MAX`].
 #[must_use]
 pub fn distance(left: &str, right: &str) -> Option<usize> {
-    if left.len() > LONGEST || right.len() > LONGEST {
+    if left.len() > NEAR_NAME_MAX || right.len() > NEAR_NAME_MAX {
         return None;
     }
     let right: Vec<char> = right.chars().collect();
-    let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(2 * LONGEST);
+    let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(2 * NEAR_NAME_MAX);
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=right.len()).collect();
     let mut previous_left = None;

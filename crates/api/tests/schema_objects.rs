@@ -7,7 +7,8 @@
     reason = "helpers of tests: a wrong table must fail loudly"
 )]
 
-use api::schema::{Channel, Coverage, MAX_VIOLATIONS, UnknownFields, Validator, ViolationKind};
+use api::limits::VIOLATIONS_MAX;
+use api::schema::{Channel, Coverage, UnknownFields, Validator, ViolationKind};
 use serde_json::{Value, json};
 
 fn route() -> Value {
@@ -125,7 +126,7 @@ fn an_object_with_very_many_errors_reports_a_bounded_number() {
     object["spec"]["hostnames"] = json!(vec![1; 10_000]);
     let verdict = Validator::new().validate(&mut object);
     assert!(verdict.truncated);
-    assert_eq!(verdict.errors.len(), MAX_VIOLATIONS);
+    assert_eq!(verdict.errors.len(), VIOLATIONS_MAX);
 }
 
 #[test]

@@ -21,13 +21,13 @@ use tokio_tungstenite::{
 };
 use translate::{Settings, Snapshot};
 
-use crate::observe::server::{self, Answer};
+use crate::{
+    limits::DEMO_DELAY_MAX,
+    observe::server::{self, Answer},
+};
 
 /// Tells the demo backends which route and rule a request took.
 const ROUTE_FIELD: &str = "x-portcullis-route";
-
-/// Longest wait that a `delay` in the query may ask for.
-const DELAY_MAX: Duration = Duration::from_secs(30);
 
 /// The stand-ins of a running server: backends and certificates are made once and kept.
 #[derive(Default)]
@@ -144,7 +144,7 @@ async fn start(name: String) -> Result<SocketAddr> {
 
 async fn answer(name: Arc<str>, mut request: Request<Incoming>) -> Answer {
     if let Some(delay) = delay(request.uri().query()) {
-        tokio::time::sleep(delay.min(DELAY_MAX)).await;
+        tokio::time::sleep(delay.min(DEMO_DELAY_MAX)).await;
     }
     if let Some(answer) = websocket(&mut request) {
         return answer;

@@ -10,6 +10,7 @@ mod cli;
 mod command;
 mod config;
 mod demo;
+mod limits;
 mod observe;
 mod render;
 mod serve;

@@ -184,6 +184,9 @@ fn verdict(field: &FieldSupport) -> String {
     match field.support {
         None => panic!("{} {} has no verdict", field.kind, field.path),
         Some(Support::Served) => "served".to_owned(),
+        Some(Support::Partly(code, values)) => {
+            format!("served; refused with [{0}](../codes/{0}.md): {values}", code.id())
+        }
         Some(Support::Refused(code)) => {
             format!("refused: [{0}](../codes/{0}.md), {1}", code.id(), code.title())
         }
@@ -227,7 +230,7 @@ fn limits() {
          `connections`; the others are fixed. Those of the data plane are in `/metrics` as \
          `portcullis_limit`.\n",
     );
-    for name in ["api", "http1", "ir", "proxy", "source", "translate"] {
+    for name in ["analyze", "api", "http1", "ir", "portcullis", "proxy", "source", "translate"] {
         let path = workspace().join("crates").join(name).join("src/limits.rs");
         if path.exists() {
             page.push_str(&limits_of(name, &path));
@@ -269,10 +272,14 @@ fn limits_of(name: &str, path: &Path) -> String {
         doc.clear();
     }
     let about = match name {
+        "analyze" => "Explain and lint",
+        "api" => "Objects",
         "http1" => "HTTP/1.1 messages",
         "ir" => "Matching",
+        "portcullis" => "The program",
         "proxy" => "Data plane",
         "source" => "Files",
+        "translate" => "Translation and statuses",
         other => panic!("{other} needs a heading"),
     };
     let mut section = format!("\n## {about} ({name})\n\n| limit | value | |\n|---|---|---|\n");

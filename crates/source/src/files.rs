@@ -279,7 +279,7 @@ impl Expansion {
         let name = display(path);
         let message = format!("{name} is passed over: {what}");
         let issue = SourceIssue::new(Code::NotAnObject, Place::whole(name), message);
-        self.issues.push(issue.severity(Severity::Info).hint(hint));
+        self.issues.push(issue.severity(Severity::Note).hint(hint));
     }
 
     /// Searches one folder. `above` holds the real paths of the folders that led here.

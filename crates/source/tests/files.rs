@@ -94,7 +94,7 @@ fn kustomizations_and_helm_charts_are_passed_by_with_a_note() {
     let hints: Vec<_> = contents.issues.iter().filter_map(|issue| issue.hint.clone()).collect();
     assert!(hints[0].contains("kubectl kustomize"), "{hints:?}");
     assert!(hints[1].contains("helm template"), "{hints:?}");
-    assert!(contents.issues.iter().all(|issue| issue.severity == translate::Severity::Info));
+    assert!(contents.issues.iter().all(|issue| issue.severity == translate::Severity::Note));
 }
 
 #[cfg(unix)]

@@ -239,7 +239,7 @@ fn other_yaml_is_an_issue_and_milder_in_folders() {
         Store::new(Settings::default()).load(contents).issues.remove(0)
     };
     assert_eq!(in_folder("x/compose.yaml").severity, Severity::Warning);
-    assert_eq!(in_folder("x/values-prod.yaml").severity, Severity::Info);
+    assert_eq!(in_folder("x/values-prod.yaml").severity, Severity::Note);
     let (_, load) = fresh(&[("a.yaml", "kind: {{ .Values.kind }}\n")]);
     assert!(load.issues[0].hint.as_deref().is_some_and(|hint| hint.contains("helm template")));
     for text in

@@ -21,11 +21,9 @@ use crate::code::Code;
 use crate::grants::Reference;
 use crate::hint::nearest;
 use crate::kinds::{named_ref, whole};
+use crate::limits::CHAIN_MAX;
 use crate::refs::Refusal;
 use crate::world::World;
-
-/// Certificates in one chain; more are refused.
-const CHAIN_MAX: usize = 16;
 
 /// The type of Secret that holds a certificate.
 const TLS_SECRET: &str = "kubernetes.io/tls";

@@ -16,7 +16,7 @@ pub enum Severity {
     /// It is served, but probably not as meant.
     Warning,
     /// Worth knowing, often the consequence of another finding.
-    Info,
+    Note,
 }
 
 impl Severity {
@@ -24,7 +24,7 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
-            Self::Info => "info",
+            Self::Note => "note",
         }
     }
 }
@@ -81,7 +81,7 @@ codes! {
     UnknownField "PC0105" Warning "The field is not part of the kind";
     DuplicateKey "PC0106" Error "The same key occurs twice in one mapping";
     DuplicateObject "PC0107" Error "The same object occurs twice";
-    UnknownKind "PC0108" Info "The kind is not one Portcullis reads";
+    UnknownKind "PC0108" Note "The kind is not one Portcullis reads";
     DeprecatedVersion "PC0109" Warning "The API version is no longer served";
     KeptLastGood "PC0110" Warning "The last good version of the object stays in use";
     SourceTooLarge "PC0111" Error "The input is larger than what is read";
@@ -96,11 +96,14 @@ codes! {
     UnsupportedAppProtocol "PC0206" Error "The application protocol of the Service port is not served";
     ExternalNameBackend "PC0207" Error "A Service of type ExternalName is no backend";
     BackendNeedsTls "PC0208" Error "The backend must be reached by TLS, which is not served yet";
-    OutsideSnapshot "PC0209" Info "The reference leads out of what was read";
+    OutsideSnapshot "PC0209" Note "The reference leads out of what was read";
     ParentNotFound "PC0210" Warning "The parent does not exist";
-    ParentKindNotServed "PC0211" Info "The kind of the parent is not served";
+    ParentKindNotServed "PC0211" Note "The kind of the parent is not served";
     BackendAddressRefused "PC0212" Error "The endpoint address is not allowed as a backend";
     ServiceSettingInvalid "PC0213" Warning "An annotation of the Service has a value that is not understood";
+    BackendPortForbidden "PC0250" Error "The reference to an XBackend names a port";
+    BackendNotUsable "PC0251" Error "The XBackend cannot be used";
+    XBackendInvalid "PC0252" Error "The XBackend is not valid";
 
     ClassParametersInvalid "PC0301" Error "The parameters of the GatewayClass cannot be used";
     GatewayParametersInvalid "PC0302" Error "The parameters of the Gateway cannot be used";
@@ -112,12 +115,12 @@ codes! {
     ProtocolConflict "PC0308" Error "Listeners of the Gateway cannot share the port";
     ListenerSetHostnameConflict "PC0309" Error "An earlier listener has the port and hostname";
     ListenerSetProtocolConflict "PC0310" Error "An earlier listener has the port with another protocol";
-    SomeListenersInvalid "PC0311" Info "Some listeners of the Gateway are not valid";
+    SomeListenersInvalid "PC0311" Note "Some listeners of the Gateway are not valid";
     NoValidListener "PC0312" Error "No listener of the Gateway is valid";
-    ListenersNotResolved "PC0313" Info "A listener of the Gateway has a reference that does not resolve";
+    ListenersNotResolved "PC0313" Note "A listener of the Gateway has a reference that does not resolve";
     ListenerSetNotAllowed "PC0314" Error "The Gateway does not admit the ListenerSet";
     ListenerSetNoValidListener "PC0315" Error "No listener of the ListenerSet is valid";
-    ListenerSetSomeInvalid "PC0316" Info "Some listeners of the ListenerSet are not valid";
+    ListenerSetSomeInvalid "PC0316" Note "Some listeners of the ListenerSet are not valid";
     ListenerSetParentNotAccepted "PC0317" Error "The Gateway of the ListenerSet is not accepted";
     AddressTypeUnsupported "PC0318" Error "The type of address is not supported";
     AddressNotUsable "PC0319" Error "The address cannot be used";
@@ -125,18 +128,19 @@ codes! {
     PortOutOfRange "PC0321" Error "The port and the port offset exceed 65535";
     UnsupportedListenerField "PC0322" Error "A field of the listener has a value that is not served";
     UnsupportedGatewayField "PC0323" Warning "A field of the Gateway is not served";
-    OverlappingHostnames "PC0324" Info "TLS listeners of one port have overlapping hostnames";
-    OverlappingCertificates "PC0325" Info "TLS listeners of one port have overlapping certificates";
+    OverlappingHostnames "PC0324" Note "TLS listeners of one port have overlapping hostnames";
+    OverlappingCertificates "PC0325" Note "TLS listeners of one port have overlapping certificates";
     InvalidSelector "PC0326" Error "The label selector is not valid";
     ClassNotFound "PC0327" Warning "The GatewayClass does not exist";
-    NotOurClass "PC0328" Info "The GatewayClass belongs to another controller";
+    NotOurClass "PC0328" Note "The GatewayClass belongs to another controller";
     InsecureFrontendValidation "PC0329" Warning "The Gateway takes connections whose client certificate is not valid";
     GatewayNothingServed "PC0330" Error "No listener of the Gateway can be served";
     GatewayFieldInvalid "PC0331" Error "A field of the Gateway cannot be read";
-    GatewayWithoutAddress "PC0332" Info "The listener's Gateway has no address";
-    GatewayNotAccepted "PC0333" Info "The listener's Gateway is not accepted";
+    GatewayWithoutAddress "PC0332" Note "The listener's Gateway has no address";
+    GatewayNotAccepted "PC0333" Note "The listener's Gateway is not accepted";
     ListenerSetParentNotProgrammed "PC0334" Error "The Gateway of the ListenerSet serves nothing";
-    AddressesAssigned "PC0360" Info "Every address that the Gateway asks for is assigned";
+    DefaultGateway "PC0350" Note "The Gateway is a default one";
+    AddressesAssigned "PC0360" Note "Every address that the Gateway asks for is assigned";
     AddressesPartlyAssigned "PC0361" Warning "Some addresses that the Gateway asks for are not assigned";
     AddressesNotAssigned "PC0362" Error "No address that the Gateway asks for is assigned";
     ParametersPartlyServed "PC0363" Warning "Some fields of the parameters have no effect";
@@ -149,8 +153,9 @@ codes! {
     MatchDropped "PC0406" Error "A match cannot be compiled";
     RouteNotOldest "PC0407" Warning "An older route has the listener";
     RouteKindNotServed "PC0408" Error "The kind of route is not served yet";
-    ListenerNotServing "PC0409" Info "The listener the route attached to is not served";
+    ListenerNotServing "PC0409" Note "The listener the route attached to is not served";
     ParentRefRepeated "PC0410" Warning "The route names the same parent twice";
+    NoDefaultGateway "PC0450" Warning "No default Gateway takes the route";
 
     UnsupportedFilter "PC0501" Error "The filter is not served";
     UnsupportedField "PC0502" Error "The field is not served";
@@ -161,6 +166,8 @@ codes! {
     UnknownValue "PC0507" Error "The value is not known";
     BackendFilterRefused "PC0508" Error "A filter of the backend reference cannot be served";
     InvalidValue "PC0509" Error "The value is not valid";
+    SessionNameShared "PC0550" Warning "Backends of one rule share the name of a session";
+    SessionOverridden "PC0551" Note "The backend has session persistence of its own";
 
     CertificateNotFound "PC0601" Error "The certificate's Secret does not exist";
     CertificateKind "PC0602" Error "The kind cannot hold a certificate";
@@ -186,16 +193,16 @@ codes! {
     PolicyNoValidCa "PC0705" Error "The policy has no usable certificate authority";
     PolicyNotServed "PC0706" Error "TLS towards backends is not served yet";
     PolicyInvalid "PC0707" Error "The policy is not valid";
-    PolicyKindNotServed "PC0708" Warning "The kind of policy is not served yet";
+    PolicyKindNotServed "PC0708" Error "What the policy asks for is not served yet";
 
     RuleShadowed "PC0801" Warning "An earlier rule takes all requests of the rule";
     RuleUnreachable "PC0802" Warning "No request can reach the rule";
     PlaceholderValue "PC0803" Warning "The value looks like a variable of another tool";
     UnusedGrant "PC0804" Warning "No reference needs the ReferenceGrant";
-    ZeroWeight "PC0805" Info "The backend gets no traffic";
-    ImplementationSpecific "PC0806" Info "Other implementations may treat the field in another way";
+    ZeroWeight "PC0805" Note "The backend gets no traffic";
+    ImplementationSpecific "PC0806" Note "Other implementations may treat the field in another way";
     SelectorOnEditableLabel "PC0807" Warning "The selector trusts a label that tenants may be able to edit";
-    ExperimentalField "PC0808" Info "The field is part of the experimental channel";
+    ExperimentalField "PC0808" Note "The field is part of the experimental channel";
     DuplicateMatch "PC0809" Warning "The same match occurs twice";
     HostnameAcrossNamespaces "PC0810" Warning "Routes of two namespaces share a hostname";
     NoEndpoints "PC0811" Warning "The backend has no endpoints";
@@ -204,15 +211,15 @@ codes! {
     CertificateExpired "PC0814" Error "The certificate has expired";
     CertificateExpiresSoon "PC0815" Warning "The certificate expires soon";
     CertificateHostname "PC0816" Warning "The certificate does not cover the listener's hostname";
-    ListenerWithoutRoutes "PC0817" Info "No route is attached to the listener";
+    ListenerWithoutRoutes "PC0817" Note "No route is attached to the listener";
     DeprecatedField "PC0818" Warning "The field is deprecated";
 
     PortUnavailable "PC0901" Error "The port cannot be bound";
-    ProgrammingPending "PC0902" Info "The data plane has not confirmed the configuration yet";
-    GatewayPending "PC0903" Info "The data plane has not confirmed the Gateway yet";
+    ProgrammingPending "PC0902" Note "The data plane has not confirmed the configuration yet";
+    GatewayPending "PC0903" Note "The data plane has not confirmed the Gateway yet";
     GatewayPortsUnavailable "PC0904" Error "No port of the Gateway can be bound";
-    StandIn "PC0905" Info "A stand-in was made for something that is missing";
-    ListenerSetPending "PC0906" Info "The data plane has not confirmed the ListenerSet yet";
+    StandIn "PC0905" Note "A stand-in was made for something that is missing";
+    ListenerSetPending "PC0906" Note "The data plane has not confirmed the ListenerSet yet";
     ProvisioningFailed "PC0910" Error "What the Gateway needs in the cluster cannot be made";
 }
 

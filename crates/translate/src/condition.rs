@@ -40,6 +40,7 @@ texts! {
         PartiallyInvalid = "PartiallyInvalid",
         SupportedVersion = "SupportedVersion",
         InsecureFrontendValidationMode = "InsecureFrontendValidationMode",
+        DefaultGateway = "DefaultGateway",
         AddressesAssigned = "AddressesAssigned",
     }
 }
@@ -58,6 +59,7 @@ texts! {
         BackendNotFound = "BackendNotFound",
         ConfigurationChanged = "ConfigurationChanged",
         Conflicted = "Conflicted",
+        DefaultGateway = "DefaultGateway",
         HostnameConflict = "HostnameConflict",
         IncompatibleFilters = "IncompatibleFilters",
         Invalid = "Invalid",
@@ -99,8 +101,8 @@ texts! {
 
 use ConditionStatus::{False, True, Unknown};
 use ConditionType::{
-    Accepted, AddressesAssigned, Conflicted, InsecureFrontendValidationMode, OverlappingTlsConfig,
-    PartiallyInvalid, Programmed, ResolvedRefs, SupportedVersion,
+    Accepted, AddressesAssigned, Conflicted, DefaultGateway, InsecureFrontendValidationMode,
+    OverlappingTlsConfig, PartiallyInvalid, Programmed, ResolvedRefs, SupportedVersion,
 };
 
 /// What a finding does to one condition.
@@ -143,6 +145,9 @@ pub const POLICY_BASELINE: &[(Verdict, &str)] = &[
     ((ResolvedRefs, True, Reason::ResolvedRefs), "all references resolve"),
 ];
 
+pub const BACKEND_BASELINE: &[(Verdict, &str)] =
+    &[((Accepted, True, Reason::Accepted), "the backend is valid")];
+
 /// What a finding turns into; empty when it shows in no status.
 ///
 /// Where findings disagree about one condition, one with another status than the baseline's wins,
@@ -168,7 +173,9 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::UnsupportedAppProtocol | Code::BackendNeedsTls => {
             &[(ResolvedRefs, False, Reason::UnsupportedProtocol)]
         }
-        Code::ExternalNameBackend => &[(ResolvedRefs, False, Reason::UnsupportedValue)],
+        Code::ExternalNameBackend | Code::BackendPortForbidden | Code::BackendNotUsable => {
+            &[(ResolvedRefs, False, Reason::UnsupportedValue)]
+        }
         Code::ClassParametersInvalid => &[(Accepted, False, Reason::InvalidParameters)],
         Code::GatewayParametersInvalid => BAD_PARAMETERS,
         Code::SettingInvalid | Code::UnsupportedGatewayField | Code::ParametersPartlyServed => {
@@ -251,6 +258,7 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::GatewayWithoutAddress
         | Code::GatewayNotAccepted
         | Code::NoUsableCertificate => &[(Programmed, False, Reason::Invalid)],
+        Code::DefaultGateway => &[(DefaultGateway, True, Reason::DefaultGateway)],
         Code::NoMatchingParent => &[(Accepted, False, Reason::NoMatchingParent)],
         Code::NamespaceNotAllowed | Code::KindNotAllowed | Code::RouteKindNotServed => NOT_ALLOWED,
         Code::NoMatchingListenerHostname => {
@@ -289,7 +297,10 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::PolicyCaInvalid => &[(ResolvedRefs, False, Reason::InvalidCACertificateRef)],
         Code::PolicyCaKind => &[(ResolvedRefs, False, Reason::InvalidKind)],
         Code::PolicyNoValidCa => &[(Accepted, False, Reason::NoValidCACertificate)],
-        Code::PolicyNotServed | Code::PolicyInvalid => &[(Accepted, False, Reason::Invalid)],
+        Code::PolicyNotServed
+        | Code::PolicyInvalid
+        | Code::PolicyKindNotServed
+        | Code::XBackendInvalid => &[(Accepted, False, Reason::Invalid)],
         Code::ProgrammingPending | Code::GatewayPending | Code::ListenerSetPending => PENDING,
         Code::Syntax
         | Code::NotAnObject
@@ -311,10 +322,12 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::ServiceSettingInvalid
         | Code::ClassNotFound
         | Code::NotOurClass
+        | Code::NoDefaultGateway
+        | Code::SessionNameShared
+        | Code::SessionOverridden
         | Code::RouteNotOldest
         | Code::ListenerNotServing
         | Code::ParentRefRepeated
-        | Code::PolicyKindNotServed
         | Code::RuleShadowed
         | Code::RuleUnreachable
         | Code::PlaceholderValue

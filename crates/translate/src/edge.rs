@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use ir::{EscapedSlashes, HttpSettings, TrustedPeers};
 
 use crate::hint::nearest;
+use crate::limits::TRUSTED_NETWORKS_MAX;
 
 /// Prefix of our annotations.
 pub const ANNOTATION_PREFIX: &str = "portcullis.dev/";
@@ -20,9 +21,6 @@ pub(crate) const MERGE_SLASHES: &str = "merge-slashes";
 
 /// Every key, as an annotation behind [`ANNOTATION_PREFIX`] or as a ConfigMap's key.
 pub const EDGE_KEYS: &[&str] = &[TRUSTED_HOPS, TRUSTED_PROXIES, ESCAPED_SLASHES, MERGE_SLASHES];
-
-/// Networks that one listener may trust.
-const NETWORKS_MAX: usize = 256;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Layer {
@@ -136,5 +134,5 @@ fn networks(text: &str) -> Option<Vec<IpNet>> {
                 .or_else(|| entry.parse::<std::net::IpAddr>().ok().map(IpNet::from))
         })
         .collect();
-    networks.filter(|networks| networks.len() <= NETWORKS_MAX)
+    networks.filter(|networks| networks.len() <= TRUSTED_NETWORKS_MAX)
 }

@@ -1,17 +1,20 @@
-//! Endpoints, straight from Services and EndpointSlices: they change far more often than routes
-//! and never pass through translation.
+//! Endpoints, straight from Services, XBackends, EndpointSlices and the answers of DNS: they change
+//! far more often than routes and never pass through translation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use api::{EndpointAddressType, EndpointSlice, IntOrString, ObjectName, Service, ServicePort};
+use api::{
+    EndpointAddressType, EndpointSlice, IntOrString, ObjectMeta, ObjectName, OwnerReference,
+    Resource as _, Service, ServicePort, ServiceSpec, XBackend, XBackendType,
+};
 use ir::{
     Action, Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey, Filter, IrSet, Target,
 };
 
 use crate::settings::BackendAddresses;
-use crate::snapshot::ObjMap;
+use crate::snapshot::Snapshot;
 
 /// The endpoints that the clusters of `set` need.
 pub fn wanted(set: &IrSet) -> BTreeSet<EndpointsKey> {
@@ -49,25 +52,54 @@ fn mirrors(filters: &[Filter], add: &mut impl FnMut(&Target)) {
     }
 }
 
-/// The endpoints of every cluster of `set`. A Service that is gone has an empty set of endpoints.
-/// `slices` may be those of all Services, in any order.
+/// What was found for host names: facts, like the answers of a data plane.
+pub type Names = BTreeMap<Arc<str>, Vec<IpAddr>>;
+
+/// The host names whose addresses [`endpoint_map`] needs: those of XBackends in use.
+pub fn names(set: &IrSet, snapshot: &Snapshot) -> BTreeSet<Arc<str>> {
+    let wanted = wanted(set);
+    let backends = wanted.iter().filter_map(|key| x_backend(snapshot, key));
+    backends.filter_map(|backend| external_name(backend)).collect()
+}
+
+fn x_backend<'s>(snapshot: &'s Snapshot, key: &EndpointsKey) -> Option<&'s Arc<XBackend>> {
+    let is_one = (&*key.backend.group, &*key.backend.kind) == (XBackend::GROUP, XBackend::KIND);
+    snapshot.x_backends.get(&object_name(key)).filter(|_| is_one)
+}
+
+fn external_name(backend: &XBackend) -> Option<Arc<str>> {
+    match &backend.spec.r#type {
+        XBackendType::ExternalHostname => {
+            let external = backend.spec.external_hostname.as_ref()?;
+            Some(external.hostname.to_ascii_lowercase().into())
+        }
+        XBackendType::EndpointSelector | XBackendType::Other(_) => None,
+    }
+}
+
+fn object_name(key: &EndpointsKey) -> ObjectName {
+    ObjectName::new(Arc::clone(&key.backend.namespace), Arc::clone(&key.backend.name))
+}
+
+/// The endpoints of every cluster of `set`. A backend that is gone has an empty set of endpoints.
+/// `slices` may be those of all Services, in any order; `names` is what was found for [`names`].
 pub fn endpoint_map(
     set: &IrSet,
-    services: &ObjMap<Service>,
+    snapshot: &Snapshot,
     slices: &[Arc<EndpointSlice>],
+    names: &Names,
     addresses: BackendAddresses,
 ) -> EndpointMap {
-    let mut by_service: BTreeMap<(&str, &str), Vec<&Arc<EndpointSlice>>> = BTreeMap::new();
-    for slice in slices {
-        if let Some(service) = slice.service_name() {
-            by_service.entry((slice.metadata.namespace(), service)).or_default().push(slice);
-        }
-    }
+    let slices = Slices::new(snapshot, slices);
     let endpoints = |key: &EndpointsKey| {
-        let (namespace, name) = (Arc::clone(&key.backend.namespace), Arc::clone(&key.backend.name));
-        let service = services.get(&ObjectName::new(namespace, name))?;
-        let own = by_service.get(&(&*key.backend.namespace, &*key.backend.name));
-        Some(resolve(service, key.port, own.map_or(&[][..], Vec::as_slice), addresses))
+        if let Some(backend) = x_backend(snapshot, key) {
+            return Some(match external_name(backend) {
+                Some(name) => resolved(&name, key.port, names, addresses),
+                None => resolve_selected(backend, slices.of_x_backend(key), addresses),
+            });
+        }
+        let service = snapshot.services.get(&object_name(key))?;
+        Some(resolve(service, key.port, slices.of_service(key), addresses))
     };
     wanted(set)
         .into_iter()
@@ -76,6 +108,127 @@ pub fn endpoint_map(
             (key, Arc::new(set))
         })
         .collect()
+}
+
+/// EndpointSlices by the backend whose they are, each by namespace and name.
+#[derive(Default)]
+struct Slices<'a> {
+    by_service: BTreeMap<(&'a str, &'a str), Vec<&'a Arc<EndpointSlice>>>,
+    by_x_backend: BTreeMap<(&'a str, &'a str), Vec<&'a Arc<EndpointSlice>>>,
+}
+
+impl<'a> Slices<'a> {
+    /// A slice is an XBackend's when the XBackend owns it, or owns the Service whose slice it is.
+    fn new(snapshot: &'a Snapshot, slices: &'a [Arc<EndpointSlice>]) -> Self {
+        let mut hidden: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        for (name, service) in &snapshot.services {
+            if let Some(owner) = owner(&service.metadata, snapshot) {
+                hidden.insert((&*name.namespace, &*name.name), owner);
+            }
+        }
+        let mut all = Self::default();
+        for slice in slices {
+            let namespace = slice.metadata.namespace();
+            let service = slice.service_name();
+            let owner = owner(&slice.metadata, snapshot)
+                .or_else(|| hidden.get(&(namespace, service?)).copied());
+            if let Some(owner) = owner {
+                all.by_x_backend.entry((namespace, owner)).or_default().push(slice);
+            } else if let Some(service) = service {
+                all.by_service.entry((namespace, service)).or_default().push(slice);
+            }
+        }
+        all
+    }
+
+    fn of_service<'k>(&'k self, key: &'k EndpointsKey) -> &'k [&'a Arc<EndpointSlice>] {
+        let name = (&*key.backend.namespace, &*key.backend.name);
+        self.by_service.get(&name).map_or(&[], Vec::as_slice)
+    }
+
+    fn of_x_backend<'k>(&'k self, key: &'k EndpointsKey) -> &'k [&'a Arc<EndpointSlice>] {
+        let name = (&*key.backend.namespace, &*key.backend.name);
+        self.by_x_backend.get(&name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The XBackend that owns an object. One that was made again under the same name is another one.
+fn owner<'a>(meta: &'a ObjectMeta, snapshot: &Snapshot) -> Option<&'a str> {
+    let mut references = meta.owner_references.iter();
+    let reference = references.find(|owner| {
+        let group = owner.api_version.split_once('/').map(|(group, _)| group);
+        &*owner.kind == XBackend::KIND && group == Some(XBackend::GROUP)
+    })?;
+    let name = ObjectName::new(meta.namespace(), Arc::clone(&reference.name));
+    let backend = snapshot.x_backends.get(&name)?;
+    let other = backend
+        .metadata
+        .uid
+        .as_ref()
+        .is_some_and(|uid| !reference.uid.is_empty() && *uid != reference.uid);
+    (!other).then_some(&*reference.name)
+}
+
+/// The headless Service by which a cluster finds the pods of an XBackend (GEP-4894): to be made
+/// with a generated name beside it, and owned by it. `None` for one that selects no pods.
+pub fn selector_service(backend: &XBackend) -> Option<Service> {
+    let selector = backend.spec.endpoint_selector.as_ref()?;
+    let is_one = backend.spec.r#type == XBackendType::EndpointSelector;
+    let number = backend.spec.port.number;
+    let owner = OwnerReference {
+        api_version: format!("{}/{}", XBackend::GROUP, XBackend::VERSION).into(),
+        kind: XBackend::KIND.into(),
+        name: Arc::clone(&backend.metadata.name),
+        uid: backend.metadata.uid.clone().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    };
+    let metadata = ObjectMeta {
+        namespace: backend.metadata.namespace.clone(),
+        owner_references: vec![owner],
+        ..ObjectMeta::default()
+    };
+    let spec = ServiceSpec {
+        cluster_ip: Some("None".into()),
+        selector: selector.match_labels.clone(),
+        ports: vec![ServicePort {
+            port: number,
+            target_port: Some(IntOrString::Int(number)),
+            ..ServicePort::default()
+        }],
+        ..ServiceSpec::default()
+    };
+    is_one.then_some(Service { metadata, spec })
+}
+
+/// Endpoints at the addresses of a name. A name is trusted no further than an EndpointSlice is.
+fn resolved(name: &str, port: u16, names: &Names, addresses: BackendAddresses) -> EndpointSet {
+    let found = names.get(name).into_iter().flatten().copied();
+    let found: BTreeSet<IpAddr> = found.filter(|ip| is_allowed(*ip, addresses)).collect();
+    let endpoint = |ip: IpAddr| Endpoint {
+        address: SocketAddr::new(ip, port),
+        identity: format!("{name}/{ip}").into(),
+        zone: None,
+        for_zones: Vec::new(),
+        state: EndpointState::Ready,
+    };
+    EndpointSet { endpoints: found.into_iter().map(endpoint).map(Arc::new).collect() }
+}
+
+fn resolve_selected(
+    backend: &XBackend,
+    slices: &[&Arc<EndpointSlice>],
+    addresses: BackendAddresses,
+) -> EndpointSet {
+    let port = ServicePort { port: backend.spec.port.number, ..ServicePort::default() };
+    let view = View {
+        namespace: backend.metadata.namespace(),
+        primary_is_v6: false,
+        publish_not_ready: false,
+        port: &port,
+        addresses,
+    };
+    view.resolve(slices)
 }
 
 /// The endpoints of one port of a Service.
@@ -91,39 +244,90 @@ pub fn resolve(
     slices: &[&Arc<EndpointSlice>],
     addresses: BackendAddresses,
 ) -> EndpointSet {
-    let Some(service_port) = service.spec.port(port) else { return EndpointSet::default() };
-    let primary_is_v6 = service.spec.ip_families.first().is_some_and(|family| &**family == "IPv6");
-    let mut slices: Vec<&EndpointSlice> = slices
-        .iter()
-        .map(|slice| &***slice)
-        .filter(|slice| slice.metadata.namespace() == service.metadata.namespace())
-        .collect();
-    slices.sort_by_key(|slice| {
-        let is_v6 = slice.address_type == EndpointAddressType::Ipv6;
-        (is_v6 != primary_is_v6, Arc::clone(&slice.metadata.name))
-    });
-    let mut found: BTreeMap<SocketAddr, Endpoint> = BTreeMap::new();
-    let mut pods: BTreeSet<Arc<str>> = BTreeSet::new();
-    for slice in slices {
-        let Some(number) = slice_port(slice, service_port) else { continue };
-        let mut here: Vec<Arc<str>> = Vec::new();
-        for endpoint in &slice.endpoints {
-            let Some(lowered) = lower(service, slice, endpoint, number, addresses) else {
-                continue;
-            };
-            let uid = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone());
-            if uid.as_ref().is_some_and(|uid| pods.contains(uid)) {
-                continue;
+    let Some(port) = service.spec.port(port) else { return EndpointSet::default() };
+    let view = View {
+        namespace: service.metadata.namespace(),
+        primary_is_v6: service.spec.ip_families.first().is_some_and(|family| &**family == "IPv6"),
+        publish_not_ready: service.spec.publish_not_ready_addresses.unwrap_or_default(),
+        port,
+        addresses,
+    };
+    view.resolve(slices)
+}
+
+/// How slices are looked at for one port of a backend.
+struct View<'a> {
+    namespace: &'a str,
+    primary_is_v6: bool,
+    publish_not_ready: bool,
+    port: &'a ServicePort,
+    addresses: BackendAddresses,
+}
+
+impl View<'_> {
+    fn resolve(&self, slices: &[&Arc<EndpointSlice>]) -> EndpointSet {
+        let mut slices: Vec<&EndpointSlice> = slices
+            .iter()
+            .map(|slice| &***slice)
+            .filter(|slice| slice.metadata.namespace() == self.namespace)
+            .collect();
+        slices.sort_by_key(|slice| {
+            let is_v6 = slice.address_type == EndpointAddressType::Ipv6;
+            (is_v6 != self.primary_is_v6, Arc::clone(&slice.metadata.name))
+        });
+        let mut found: BTreeMap<SocketAddr, Endpoint> = BTreeMap::new();
+        let mut pods: BTreeSet<Arc<str>> = BTreeSet::new();
+        for slice in slices {
+            let Some(number) = slice_port(slice, self.port) else { continue };
+            let mut here: Vec<Arc<str>> = Vec::new();
+            for endpoint in &slice.endpoints {
+                let Some(lowered) = self.lower(slice, endpoint, number) else { continue };
+                let uid = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone());
+                if uid.as_ref().is_some_and(|uid| pods.contains(uid)) {
+                    continue;
+                }
+                here.extend(uid);
+                let better =
+                    found.get(&lowered.address).is_none_or(|old| lowered.state < old.state);
+                if better {
+                    found.insert(lowered.address, lowered);
+                }
             }
-            here.extend(uid);
-            let better = found.get(&lowered.address).is_none_or(|old| lowered.state < old.state);
-            if better {
-                found.insert(lowered.address, lowered);
-            }
+            pods.extend(here);
         }
-        pods.extend(here);
+        EndpointSet { endpoints: found.into_values().map(Arc::new).collect() }
     }
-    EndpointSet { endpoints: found.into_values().map(Arc::new).collect() }
+
+    fn lower(
+        &self,
+        slice: &EndpointSlice,
+        endpoint: &api::Endpoint,
+        port: u16,
+    ) -> Option<Endpoint> {
+        let text = endpoint.addresses.first()?;
+        let ip: IpAddr = text.parse().ok()?;
+        let fits = match &slice.address_type {
+            EndpointAddressType::Ipv4 => ip.is_ipv4(),
+            EndpointAddressType::Ipv6 => ip.is_ipv6(),
+            EndpointAddressType::Fqdn | EndpointAddressType::Other(_) => false,
+        };
+        let state = if endpoint.is_ready() || self.publish_not_ready {
+            EndpointState::Ready
+        } else if endpoint.is_terminating() && endpoint.is_serving() {
+            EndpointState::Draining
+        } else {
+            return None;
+        };
+        let uid = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone());
+        let hints = endpoint.hints.iter().flat_map(|hints| &hints.for_zones);
+        (fits && is_allowed(ip, self.addresses)).then(|| Endpoint {
+            address: SocketAddr::new(ip, port),
+            identity: uid.unwrap_or_else(|| format!("{}/{text}", slice.metadata.name).into()),
+            zone: endpoint.zone.clone(),
+            for_zones: hints.map(|hint| Arc::clone(&hint.name)).collect(),
+            state,
+        })
+    }
 }
 
 /// The number that the endpoints of a slice listen on for a port of the Service.
@@ -139,40 +343,12 @@ fn slice_port(slice: &EndpointSlice, port: &ServicePort) -> Option<u16> {
     (number > 0).then_some(number)
 }
 
-fn lower(
-    service: &Service,
-    slice: &EndpointSlice,
-    endpoint: &api::Endpoint,
-    port: u16,
-    addresses: BackendAddresses,
-) -> Option<Endpoint> {
-    let text = endpoint.addresses.first()?;
-    let ip: IpAddr = text.parse().ok()?;
-    let fits = match &slice.address_type {
-        EndpointAddressType::Ipv4 => ip.is_ipv4(),
-        EndpointAddressType::Ipv6 => ip.is_ipv6(),
-        EndpointAddressType::Fqdn | EndpointAddressType::Other(_) => false,
-    };
-    let allowed = match addresses {
+/// Whether an address may be a backend.
+fn is_allowed(ip: IpAddr, addresses: BackendAddresses) -> bool {
+    match addresses {
         BackendAddresses::Anywhere => !ip.is_unspecified(),
         BackendAddresses::Restricted => is_routable(ip),
-    };
-    let publish = service.spec.publish_not_ready_addresses.unwrap_or_default();
-    let state = if endpoint.is_ready() || publish {
-        EndpointState::Ready
-    } else if endpoint.is_terminating() && endpoint.is_serving() {
-        EndpointState::Draining
-    } else {
-        return None;
-    };
-    let uid = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone());
-    (fits && allowed).then(|| Endpoint {
-        address: SocketAddr::new(ip, port),
-        identity: uid.unwrap_or_else(|| format!("{}/{text}", slice.metadata.name).into()),
-        zone: endpoint.zone.clone(),
-        for_zones: Vec::new(),
-        state,
-    })
+    }
 }
 
 /// Not loopback, link-local, unspecified, multicast or broadcast: those are the proxy's own.

@@ -2,8 +2,7 @@
 
 use api::near;
 
-/// Above this many candidates none is suggested.
-const CANDIDATES_MAX: usize = 10_000;
+use crate::limits::HINT_CANDIDATES_MAX;
 
 /// `did you mean "x"?` for the candidate closest to `wanted`, if one is close.
 ///
@@ -15,7 +14,7 @@ pub(crate) fn nearest<'a>(
     let limit = 2.min(wanted.chars().count().saturating_sub(1) / 2).max(1);
     candidates
         .into_iter()
-        .take(CANDIDATES_MAX)
+        .take(HINT_CANDIDATES_MAX)
         .filter(|candidate| *candidate != wanted)
         .filter_map(|candidate| Some((near::distance(wanted, candidate)?, candidate)))
         .filter(|(distance, _)| *distance <= limit)

@@ -3,19 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::condition::{ConditionStatus, ConditionType};
+use crate::limits::{BACKEND_ANCESTORS_MAX, CONDITIONS_MAX, PARENTS_MAX, POLICY_ANCESTORS_MAX};
 use crate::status::{
     AddressValue, AncestorStatus, Condition, GatewayAddress, ListenerStatus, ParentStatus, Status,
     StatusBody,
 };
-
-/// Conditions in one list that the API admits, those of others included.
-const CONDITIONS_MAX: usize = 8;
-
-/// Entries in `ancestors` that the API admits.
-const ANCESTORS_MAX: usize = 16;
-
-/// Entries in `parents` that the API admits.
-const PARENTS_MAX: usize = 32;
 
 /// The `status` to write: `live` with our entries replaced and everything of others as it was.
 ///
@@ -63,13 +55,14 @@ pub fn merge(live: &Value, ours: &Status, controller_name: &str, now: &str) -> V
             };
         }
         StatusBody::Policy { ancestors } => {
-            let entries = merge.entries(&status, "ancestors", "ancestorRef", ANCESTORS_MAX, || {
-                ancestors.iter().map(ancestor_entry)
-            });
-            match entries {
-                Some(entries) => status.insert("ancestors".to_owned(), entries.into()),
-                None => return live.clone(),
-            };
+            if !merge.ancestors_in(&mut status, ancestors, POLICY_ANCESTORS_MAX) {
+                return live.clone();
+            }
+        }
+        StatusBody::Backend { ancestors } => {
+            if !merge.ancestors_in(&mut status, ancestors, BACKEND_ANCESTORS_MAX) {
+                return live.clone();
+            }
         }
     }
     Value::Object(status)
@@ -205,6 +198,20 @@ impl Merge<'_> {
             })
             .collect();
         put_list(holder, "listeners", merged);
+    }
+
+    /// Lays ours into the ancestors; false when the live status is newer than ours.
+    fn ancestors_in(
+        &self,
+        status: &mut Map<String, Value>,
+        ours: &[AncestorStatus],
+        limit: usize,
+    ) -> bool {
+        let ours = || ours.iter().map(ancestor_entry);
+        let entries = self.entries(status, "ancestors", "ancestorRef", limit, ours);
+        let Some(entries) = entries else { return false };
+        status.insert("ancestors".to_owned(), entries.into());
+        true
     }
 
     /// Entries of other controllers stay as they are and where they are; ours are replaced in

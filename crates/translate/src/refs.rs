@@ -5,13 +5,15 @@ use std::sync::Arc;
 use api::{
     BackendObjectReference, ObjectName, Service, ServicePort, ServiceType, TransportProtocol,
 };
-use ir::{BackendProtocol, Balance, Cluster, ClusterId, ObjectRef, Origin};
+use ir::{BackendProtocol, Balance, Cluster, ClusterId, Locality, ObjectRef, Origin};
 
 use crate::code::Code;
 use crate::grants::Reference;
 use crate::hint::nearest;
 use crate::kinds::{RouteType, at, service_ref};
+use crate::session::Session;
 use crate::world::World;
+use crate::x_backend;
 
 /// Annotation of a Service: how requests are spread over its endpoints.
 pub const LOAD_BALANCING: &str = "portcullis.dev/load-balancing";
@@ -19,10 +21,20 @@ pub const LOAD_BALANCING: &str = "portcullis.dev/load-balancing";
 /// What a reference to a backend means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolution {
-    Reached(ClusterId),
+    Reached(Reached),
     /// It leads out of an open snapshot: taken as it is written. With what to say, and a hint.
     Unknown(ClusterId, String, Option<String>),
     Refused(Refusal),
+}
+
+/// A backend that can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub(crate) cluster: ClusterId,
+    /// What the backend itself asks for; wins over what a rule asks for.
+    pub(crate) own_session: Option<Session>,
+    /// What a policy asks for; counts when nothing else does.
+    pub(crate) policy_session: Option<Session>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +43,13 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
     pub(crate) related: Vec<(Origin, String)>,
-    /// The Service, when it exists and may be used but not reached.
-    pub(crate) service: Option<Arc<ObjectRef>>,
+    /// The backend, when it exists and may be used but not reached.
+    pub(crate) backend: Option<Arc<ObjectRef>>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: Code, message: String) -> Self {
-        Self { code, message, hint: None, related: Vec::new(), service: None }
+        Self { code, message, hint: None, related: Vec::new(), backend: None }
     }
 }
 
@@ -62,6 +74,9 @@ fn follow(
     route: RouteType,
 ) -> Result<Resolution, Refusal> {
     let (group, kind) = (reference.group(), reference.kind());
+    if x_backend::is_one(reference) && world.settings.capabilities.x_backends {
+        return x_backend::follow(world, from, reference, route);
+    }
     if (group, kind) != ("", "Service") {
         return Err(wrong_kind(group, kind));
     }
@@ -88,11 +103,9 @@ fn follow(
         if unknown {
             let protocol = default_protocol(route);
             let message = format!("Service {name} is not among the objects that were read");
-            return Ok(Resolution::Unknown(
-                cluster(&name, port, protocol, Balance::default()),
-                message,
-                near_service(world, &name),
-            ));
+            let cluster = Cluster::new(service_ref(&name), port, protocol);
+            let cluster = ClusterId(Arc::new(cluster));
+            return Ok(Resolution::Unknown(cluster, message, near_service(world, &name)));
         }
         let mut refusal =
             Refusal::new(Code::BackendNotFound, format!("Service {name} does not exist"));
@@ -101,11 +114,22 @@ fn follow(
     };
     let service_port = usable_port(service, &name, port)?;
     if let Some(mut refusal) = world.secured.refusal(&name, service_port) {
-        refusal.service = Some(service_ref(&name));
+        refusal.backend = Some(service_ref(&name));
         return Err(refusal);
     }
     let protocol = protocol(world, &name, service_port, route)?;
-    Ok(Resolution::Reached(cluster(&name, port, protocol, balance(service).unwrap_or_default())))
+    let wanted = world.traffic.wanted(&name);
+    let cluster = Cluster {
+        balance: balance(service).unwrap_or_default(),
+        retry_budget: wanted.and_then(|wanted| wanted.retry_budget),
+        locality: locality(service),
+        ..Cluster::new(service_ref(&name), port, protocol)
+    };
+    Ok(Resolution::Reached(Reached {
+        cluster: ClusterId(Arc::new(cluster)),
+        own_session: None,
+        policy_session: wanted.and_then(|wanted| wanted.session.clone()),
+    }))
 }
 
 fn wrong_kind(group: &str, kind: &str) -> Refusal {
@@ -150,7 +174,7 @@ fn usable_port<'a>(
     })
 }
 
-fn default_protocol(route: RouteType) -> BackendProtocol {
+pub(crate) fn default_protocol(route: RouteType) -> BackendProtocol {
     match route {
         RouteType::Http => BackendProtocol::Http1,
         RouteType::Grpc => BackendProtocol::Http2,
@@ -214,8 +238,13 @@ pub(crate) fn parse_balance(text: &str) -> Option<Balance> {
     }
 }
 
-fn cluster(name: &ObjectName, port: u16, protocol: BackendProtocol, balance: Balance) -> ClusterId {
-    ClusterId(Arc::new(Cluster { balance, ..Cluster::new(service_ref(name), port, protocol) }))
+/// What `trafficDistribution` of the Service asks for. Which endpoints are near is for the data
+/// plane to know, by zones; that of nodes is not looked at.
+fn locality(service: &Service) -> Locality {
+    match service.spec.traffic_distribution.as_deref() {
+        Some("PreferClose" | "PreferSameZone" | "PreferSameNode") => Locality::PreferZone,
+        Some(_) | None => Locality::Any,
+    }
 }
 
 /// Findings about the annotations of Services.

@@ -9,13 +9,12 @@ use api::ParentReference;
 use ir::ObjectRef;
 
 use crate::condition::{
-    CLASS_BASELINE, ConditionStatus, ConditionType, GATEWAY_BASELINE, LISTENER_BASELINE,
-    LISTENER_SET_BASELINE, POLICY_BASELINE, ROUTE_BASELINE, Reason, Verdict, conditions,
+    BACKEND_BASELINE, CLASS_BASELINE, ConditionStatus, ConditionType, GATEWAY_BASELINE,
+    LISTENER_BASELINE, LISTENER_SET_BASELINE, POLICY_BASELINE, ROUTE_BASELINE, Reason, Verdict,
+    conditions,
 };
 use crate::diagnostic::{Diagnostic, Target};
-
-/// Sentences of findings that share one condition; more are counted, not shown.
-const SENTENCES_MAX: usize = 4;
+use crate::limits::SENTENCES_MAX;
 
 /// Our part of the status of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +46,10 @@ pub enum StatusBody {
         parents: Vec<ParentStatus>,
     },
     Policy {
+        ancestors: Vec<AncestorStatus>,
+    },
+    /// Of an XBackend.
+    Backend {
         ancestors: Vec<AncestorStatus>,
     },
 }
@@ -163,7 +166,18 @@ pub(crate) fn ancestor_conditions(
     ancestor: &Arc<ObjectRef>,
     findings: &[&Diagnostic],
 ) -> Vec<Condition> {
-    project(POLICY_BASELINE, findings, |target| match target {
+    project(POLICY_BASELINE, findings, |target| concerns_ancestor(target, ancestor))
+}
+
+pub(crate) fn backend_conditions(
+    ancestor: &Arc<ObjectRef>,
+    findings: &[&Diagnostic],
+) -> Vec<Condition> {
+    project(BACKEND_BASELINE, findings, |target| concerns_ancestor(target, ancestor))
+}
+
+fn concerns_ancestor(target: &Target, ancestor: &Arc<ObjectRef>) -> bool {
+    match target {
         Target::Policy => true,
         Target::PolicyAncestor(own) => own == ancestor,
         Target::Nothing
@@ -173,7 +187,7 @@ pub(crate) fn ancestor_conditions(
         | Target::Listener(_)
         | Target::Route
         | Target::RouteParent(_) => false,
-    })
+    }
 }
 
 /// The baseline, changed by every finding that concerns the target.
@@ -261,7 +275,9 @@ impl Status {
             StatusBody::GatewayClass { conditions, .. }
             | StatusBody::Gateway { conditions, .. }
             | StatusBody::ListenerSet { conditions, .. } => conditions,
-            StatusBody::Route { .. } | StatusBody::Policy { .. } => &[],
+            StatusBody::Route { .. } | StatusBody::Policy { .. } | StatusBody::Backend { .. } => {
+                &[]
+            }
         }
     }
 
@@ -273,7 +289,8 @@ impl Status {
             }
             StatusBody::GatewayClass { .. }
             | StatusBody::Route { .. }
-            | StatusBody::Policy { .. } => &[],
+            | StatusBody::Policy { .. }
+            | StatusBody::Backend { .. } => &[],
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::gateways::class::Classes;
 use crate::gateways::{self, Gateways, provisioned};
 use crate::kinds::{object_ref, whole};
 use crate::plan::Plan;
-use crate::policy::backend_tls;
+use crate::policy::{Users, backend_tls, telemetry, traffic};
 use crate::refs;
 use crate::routes::inputs::{ListenerView, Parents, RouteInputs, gateways_by_listener, gather};
 use crate::routes::{Entity, Lower, Lowered, lower};
@@ -23,6 +23,7 @@ use crate::settings::{Placement, Settings};
 use crate::snapshot::{ObjMap, Snapshot};
 use crate::status::Statuses;
 use crate::world::World;
+use crate::x_backend;
 
 /// What a snapshot means.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -208,11 +209,7 @@ fn collect(
     diagnostics.extend(routes.iter().flat_map(|route| route.findings.iter().cloned()));
     place(routes, ir, unattached, statuses);
     only_oldest(ir, diagnostics);
-    if !world.snapshot.backend_tls_policies.is_empty() {
-        let users = users(gateways, routes);
-        backend_tls::judge(world, &users, diagnostics, statuses);
-    }
-    diagnostics.extend(crate::policy::not_served(world.snapshot));
+    judge_policies(world, gateways, routes, diagnostics, statuses);
     diagnostics.extend(refs::service_settings(world));
     translation
 }
@@ -312,19 +309,41 @@ fn only_oldest(ir: &mut IrSet, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The Gateways that send traffic to a Service, by Service.
-fn users(
-    gateways: &Gateways<'_>,
-    routes: &[Arc<Lowered>],
-) -> BTreeMap<ObjectName, BTreeSet<Arc<ObjectRef>>> {
+/// The Gateways that send traffic to a backend.
+fn users(gateways: &Gateways<'_>, routes: &[Arc<Lowered>]) -> Users {
     let by_listener = gateways_by_listener(&gateways.works);
-    let mut users: BTreeMap<ObjectName, BTreeSet<Arc<ObjectRef>>> = BTreeMap::new();
+    let mut users = Users::new();
     for route in routes {
         let own = route.accepted_by.iter().filter_map(|listener| by_listener.get(listener));
         let own: BTreeSet<&Arc<ObjectRef>> = own.collect();
-        for service in route.services.iter().filter(|_| !own.is_empty()) {
-            users.entry(service.clone()).or_default().extend(own.iter().copied().cloned());
+        for backend in route.backends.iter().filter(|_| !own.is_empty()) {
+            users.entry(Arc::clone(backend)).or_default().extend(own.iter().copied().cloned());
         }
     }
     users
+}
+
+/// Findings and statuses of policies and backends, which depend on who uses what.
+fn judge_policies(
+    world: &World<'_>,
+    gateways: &Gateways<'_>,
+    routes: &[Arc<Lowered>],
+    findings: &mut Vec<Diagnostic>,
+    statuses: &mut Statuses,
+) {
+    let Snapshot { backend_tls_policies, x_backends, x_backend_traffic_policies, .. } =
+        world.snapshot;
+    let users = if backend_tls_policies.is_empty()
+        && x_backends.is_empty()
+        && x_backend_traffic_policies.is_empty()
+    {
+        Users::new()
+    } else {
+        users(gateways, routes)
+    };
+    backend_tls::judge(world, &users, findings, statuses);
+    x_backend::judge(world, &users, findings, statuses);
+    traffic::judge(world, &users, findings, statuses);
+    let ours = gateways.works.iter().map(|work| Arc::clone(&work.object)).collect();
+    telemetry::judge(world, &ours, findings, statuses);
 }

@@ -8,6 +8,7 @@ use ir::ObjectRef;
 
 use crate::grants::Grants;
 use crate::policy::backend_tls::Secured;
+use crate::policy::traffic::Traffic;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
@@ -19,11 +20,18 @@ pub(crate) struct World<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) grants: Grants<'a>,
     pub(crate) secured: Secured<'a>,
+    pub(crate) traffic: Traffic<'a>,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(snapshot: &'a Snapshot, settings: &'a Settings) -> Self {
-        Self { snapshot, settings, grants: Grants::new(snapshot), secured: Secured::new(snapshot) }
+        Self {
+            snapshot,
+            settings,
+            grants: Grants::new(snapshot),
+            secured: Secured::new(snapshot),
+            traffic: Traffic::new(snapshot, settings),
+        }
     }
 
     /// Labels of a namespace. One that no object describes has only its name.

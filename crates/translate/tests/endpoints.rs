@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use api::{EndpointSlice, Object, Service};
 use ir::EndpointState;
-use translate::endpoints::{resolve, wanted};
+use translate::endpoints::{Names, resolve, wanted};
 use translate::{BackendAddresses, Settings, endpoint_map, translate};
 
 fn read(text: &str) -> (Service, Vec<Arc<EndpointSlice>>) {
@@ -241,8 +241,8 @@ fn every_cluster_of_the_ir_has_a_set_mirrors_included() {
                 "addressType: IPv4\nports: [{ name: http, port: 8080 }]\nendpoints: [{ addresses: [10.0.0.1] }]\n",
             )),
     );
-    let map =
-        endpoint_map(&translation.ir, &snapshot.services, &slices, BackendAddresses::Anywhere);
+    let names = Names::new();
+    let map = endpoint_map(&translation.ir, &snapshot, &slices, &names, BackendAddresses::Anywhere);
     let counts: Vec<usize> = map.values().map(|set| set.endpoints.len()).collect();
     assert_eq!(counts, [1, 0]);
 }

@@ -2,7 +2,8 @@
 //!
 //! The first line of a file is the sentence under test. Lines `# key: value` after it set:
 //! `with` (fixtures of tests/fixtures to read too), `addresses`, `port-offset`, `class`,
-//! `capabilities: all`, `open: yes`, `show` (any of class, ir, status; findings always show),
+//! `capabilities: all` or `capabilities: http` (nothing but HTTP), `open: yes`, `show` (any of
+//! class, ir, status; findings always show),
 //! `placement: provisioned` (then `given` is what each request gets: an address, `-` or `!`, and
 //! `obstacle` what is in the way),
 //! `facts: bound`, `facts: pending` or `facts: failed PORT...` (or ADDRESS...).

@@ -12,19 +12,12 @@ use ir::{
     path,
 };
 
+use crate::limits::{HOSTS_NAMED_MAX, OTHERS_BY_PATH_MAX, OTHERS_MAX};
+
 use super::{
     Answer, Decision, Explained, Hidden, ListenerPlace, Options, Other, Request, Scheme, Section,
     Share, ShareOutcome, Taken, request::Head, sent, words,
 };
-
-/// Losers that are named in a section unless all are asked for.
-const OTHERS_MAX: usize = 12;
-
-/// Hosts that a hint names.
-const HOSTS_NAMED_MAX: usize = 5;
-
-/// Losers by path among them.
-const OTHERS_BY_PATH_MAX: usize = 5;
 
 pub(super) fn explain(table: &Table, request: &Request, options: &Options<'_>) -> Explained {
     let groups = sockets(table, request, options);

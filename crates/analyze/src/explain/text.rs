@@ -2,13 +2,12 @@
 
 use ir::{Predicate, Verdict};
 
+use crate::limits::COLUMN_MAX;
+
 use super::{
     Answer, Decision, Edit, Explained, Hidden, ListenerPlace, Other, Section, Sent, Share,
     ShareOutcome, Taken,
 };
-
-/// Widest first column of a table; longer cells push the rest of their line.
-const COLUMN_MAX: usize = 64;
 
 pub(super) fn explained(explained: &Explained) -> String {
     let request = &explained.request;

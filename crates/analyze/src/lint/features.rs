@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::{
     AddressType, FilterType, FromNamespaces, GrpcRoute, HttpRoute, LabelSelector,
     LabelSelectorOperator, Object, PathMatchType, ProtocolType, SessionPersistence,
-    StringMatchType, kinds, schema::Validator,
+    StringMatchType, XBackendTrafficPolicy, kinds, schema::Validator,
 };
 use ir::{ObjectRef, Origin};
 use translate::{Code, Snapshot};
@@ -21,6 +21,7 @@ pub(super) fn findings(snapshot: &Snapshot, out: &mut Vec<Finding>) {
     filters(snapshot, out);
     listeners(snapshot, out);
     gateways(snapshot, out);
+    traffic_policies(snapshot, out);
     weights(snapshot, out);
     experimental(snapshot, out);
 }
@@ -153,6 +154,18 @@ fn listeners(snapshot: &Snapshot, out: &mut Vec<Finding>) {
             out.extend(selector(object, &at, listener.routes_selector(), "attach routes"));
         }
     });
+}
+
+fn traffic_policies(snapshot: &Snapshot, out: &mut Vec<Finding>) {
+    for (name, policy) in &snapshot.x_backend_traffic_policies {
+        if policy.spec.session_persistence.is_some() {
+            let object = visit::object_ref::<XBackendTrafficPolicy>(name);
+            let message = "sessionPersistence of a policy is deprecated since 1.7; its home is the \
+                           sessionPersistence of an XBackend";
+            let origin = visit::at(&object, "spec.sessionPersistence");
+            out.push(Finding::new(Code::DeprecatedField, origin, message));
+        }
+    }
 }
 
 fn gateways(snapshot: &Snapshot, out: &mut Vec<Finding>) {

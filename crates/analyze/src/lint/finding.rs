@@ -39,7 +39,7 @@ impl From<Severity> for Level {
         match severity {
             Severity::Error => Self::Error,
             Severity::Warning => Self::Warning,
-            Severity::Info => Self::Note,
+            Severity::Note => Self::Note,
         }
     }
 }

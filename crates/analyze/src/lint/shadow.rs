@@ -13,16 +13,12 @@ use ir::{
     PortTable, RequestView, RuleIndex, Table, find, path,
 };
 
+use crate::limits::{SHADOW_CANDIDATES_MAX, SHADOW_PATTERNS_MAX};
+
 use super::{
     pattern::literal_prefix,
     subsume::{host_subsumes, intersection, says_the_same, subsumes},
 };
-
-/// Regular expressions of one hostname that are compared with each match.
-const PATTERNS_MAX: usize = 256;
-
-/// Earlier matches with a fitting path that are compared with each match.
-const CANDIDATES_MAX: usize = 1024;
 
 /// One match of a rule, on one hostname of its route, at one listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +157,7 @@ impl<'a> Bucket<'a> {
             let positions = text.get(..end).and_then(|prefix| self.prefix.get(prefix));
             found.extend(positions.into_iter().flatten());
         }
-        found.extend(self.regex.iter().take(PATTERNS_MAX));
+        found.extend(self.regex.iter().take(SHADOW_PATTERNS_MAX));
         found.sort_unstable();
         found
     }
@@ -237,7 +233,7 @@ fn covered(
     let buckets = earlier.iter().map(|bucket| (*bucket, usize::MAX));
     for (bucket, end) in buckets.chain([(own, position)]) {
         let candidates = bucket.candidates(&matched.path).into_iter();
-        for candidate in candidates.take_while(|at| *at < end).take(CANDIDATES_MAX) {
+        for candidate in candidates.take_while(|at| *at < end).take(SHADOW_CANDIDATES_MAX) {
             let Some((other, wide)) = bucket.matches.get(candidate) else { continue };
             if !subsumes(wide, matched) {
                 continue;

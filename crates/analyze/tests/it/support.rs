@@ -74,8 +74,9 @@ fn read(yaml: &str, open: bool) -> World {
     let table = assemble(&translation.ir, Revision::default(), None);
     let endpoints = endpoint_map(
         &translation.ir,
-        &snapshot.services,
+        &snapshot,
         store.endpoint_slices(),
+        &translate::endpoints::Names::new(),
         settings.backend_addresses,
     );
     World { store, snapshot, translation, table, endpoints, settings }

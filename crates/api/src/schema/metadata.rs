@@ -4,10 +4,8 @@ use super::{
     go_text, names,
     violation::{Violation, ViolationKind},
 };
+use crate::limits::ANNOTATIONS_SIZE_MAX;
 use serde_json::Value;
-
-/// All annotations of an object together, in bytes (a limit of the Kubernetes API).
-const ANNOTATIONS_SIZE: usize = 256 * 1024;
 
 /// Which names a kind takes.
 #[derive(Clone, Copy)]
@@ -91,12 +89,12 @@ fn annotations(annotations: Option<&Value>, errors: &mut Vec<Violation>) {
         let value = value.as_str().map_or(0, str::len);
         size = size.saturating_add(key.len()).saturating_add(value);
     }
-    if size > ANNOTATIONS_SIZE {
+    if size > ANNOTATIONS_SIZE_MAX {
         errors.push(Violation::new(
             "metadata.annotations",
             ViolationKind::TooLong,
             None,
-            format!("may not be more than {ANNOTATIONS_SIZE} bytes"),
+            format!("may not be more than {ANNOTATIONS_SIZE_MAX} bytes"),
         ));
     }
 }

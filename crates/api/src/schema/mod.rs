@@ -29,5 +29,5 @@ mod violation;
 
 pub use digest::Channel;
 pub use registry::{Coverage, FieldInfo, RuleInfo, fields, kinds, rules as distinct_rules};
-pub use validator::{MAX_VIOLATIONS, UnknownFields, Validator, Verdict};
+pub use validator::{UnknownFields, Validator, Verdict};
 pub use violation::{Violation, ViolationKind};

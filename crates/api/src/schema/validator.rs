@@ -10,10 +10,8 @@ use super::{
     rules, structure,
     violation::{Violation, ViolationKind},
 };
+use crate::limits::VIOLATIONS_MAX;
 use serde_json::Value;
-
-/// More errors than this are not reported for one object; nor are more warnings.
-pub const MAX_VIOLATIONS: usize = 256;
 
 /// What an unknown field is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +41,7 @@ pub struct Verdict {
     pub warnings: Vec<Violation>,
     /// What the object was judged by.
     pub coverage: Coverage,
-    /// Whether more than [`MAX_VIOLATIONS`] errors or warnings were found.
+    /// Whether more than [`VIOLATIONS_MAX`] errors or warnings were found.
     pub truncated: bool,
 }
 
@@ -181,9 +179,9 @@ struct Judge {
 
 impl Judge {
     fn verdict(mut self, coverage: Coverage) -> Verdict {
-        let truncated = self.errors.len() > MAX_VIOLATIONS || self.warnings.len() > MAX_VIOLATIONS;
-        self.errors.truncate(MAX_VIOLATIONS);
-        self.warnings.truncate(MAX_VIOLATIONS);
+        let truncated = self.errors.len() > VIOLATIONS_MAX || self.warnings.len() > VIOLATIONS_MAX;
+        self.errors.truncate(VIOLATIONS_MAX);
+        self.warnings.truncate(VIOLATIONS_MAX);
         Verdict { errors: self.errors, warnings: self.warnings, coverage, truncated }
     }
 }

@@ -121,7 +121,7 @@ fn issues_are_bounded() {
     let rules: Vec<_> = (0..1000).collect();
     let (route, issues) = http_route(json!({"rules": rules}));
     assert_eq!(route.spec.rules.len(), 1000);
-    assert_eq!(issues.len(), api::decode::ISSUES_MAX + 1);
+    assert_eq!(issues.len(), api::limits::ISSUES_MAX + 1);
 }
 
 #[test]

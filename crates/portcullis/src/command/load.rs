@@ -76,8 +76,9 @@ impl Loaded {
     pub(crate) fn endpoints(&self, settings: &Settings) -> ir::EndpointMap {
         translate::endpoints::endpoint_map(
             &self.translation.ir,
-            &self.snapshot.services,
+            &self.snapshot,
             &self.slices,
+            &translate::endpoints::Names::new(),
             settings.backend_addresses,
         )
     }

@@ -12,9 +12,8 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-/// Largest request body that is read, in bytes; more is answered with 413.
-const BODY_BYTES_MAX: usize = 1 << 20;
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::limits;
+
 /// Wait after a failed accept (out of file descriptors, as a rule), so as not to spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -40,7 +39,7 @@ where
             });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
+                .header_read_timeout(limits::ADMIN_HEAD_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
                 .await;
@@ -53,7 +52,7 @@ where
 
 /// The whole body, or the answer that refuses it.
 pub(crate) async fn read_body(body: Incoming) -> Result<Bytes, Answer> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    match Limited::new(body, limits::ADMIN_BODY_BYTES_MAX).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"))

@@ -10,10 +10,7 @@ use ir::{
 use serde_json::json;
 
 use super::{Engine, Options};
-use crate::{cli::OutputFormat, config::Config, render::table_text};
-
-/// Rules listed at most; a large configuration is looked at with `status` and `explain`.
-const RULES_SHOWN: usize = 20;
+use crate::{cli::OutputFormat, config::Config, limits::BANNER_RULES_MAX, render::table_text};
 
 /// Where the process itself can be asked.
 pub(crate) struct Addresses {
@@ -102,7 +99,7 @@ fn routes(ir: &IrSet) -> String {
         .values()
         .flat_map(|route| route.rules.iter().map(move |rule| (route, rule)))
         .collect();
-    let rows = all.iter().take(RULES_SHOWN).map(|(route, rule)| {
+    let rows = all.iter().take(BANNER_RULES_MAX).map(|(route, rule)| {
         vec![
             format!("{}/{}", route.object.namespace, route.object.name),
             rule_name(rule),
@@ -114,7 +111,7 @@ fn routes(ir: &IrSet) -> String {
         return "No route is attached: `portcullis status` says why.\n".to_owned();
     }
     let mut text = table_text(&["ROUTE", "RULE", "MATCH", "TO"], rows);
-    let hidden = all.len().saturating_sub(RULES_SHOWN);
+    let hidden = all.len().saturating_sub(BANNER_RULES_MAX);
     if hidden > 0 {
         text.push_str(&format!("... and {hidden} more rules\n"));
     }

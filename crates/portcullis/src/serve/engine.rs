@@ -112,9 +112,14 @@ impl Engine {
             crate::demo::name_routes(&mut translation.ir);
         }
         let allowed = self.settings.backend_addresses;
-        let services = &snapshot.services;
-        let endpoints =
-            translate::endpoints::endpoint_map(&translation.ir, services, &slices, allowed);
+        let names = translate::endpoints::Names::new();
+        let endpoints = translate::endpoints::endpoint_map(
+            &translation.ir,
+            &snapshot,
+            &slices,
+            &names,
+            allowed,
+        );
         Ok((translation, endpoints))
     }
 

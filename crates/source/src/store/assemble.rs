@@ -286,7 +286,7 @@ fn finding_issue(
         issue = issue.severity(Severity::Warning);
         if files::is_helm_values(&file.name) {
             issue = issue
-                .severity(Severity::Info)
+                .severity(Severity::Note)
                 .hint("it looks like the values of a Helm chart, which are not read");
         }
     }

@@ -82,6 +82,15 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ServiceSettingInvalid => {
             "An annotation below `portcullis.dev/` on the Service has a value that is not understood. The default is used instead; the message lists the values that are."
         }
+        Code::BackendPortForbidden => {
+            "An XBackend says its port itself, and the reference names one too. Nothing decides between the two, so the share of traffic answers 500. Remove `port` from the reference."
+        }
+        Code::BackendNotUsable => {
+            "The XBackend that is named exists, but something in it cannot be served; its own finding says what. The share of traffic answers 500."
+        }
+        Code::XBackendInvalid => {
+            "A field of the XBackend has a value that is not served, or that does not fit the others. It is not used as a backend at all, so that nothing is reached in another way than it says."
+        }
         Code::ClassParametersInvalid => {
             "`parametersRef` of the GatewayClass must name a ConfigMap with keys that Portcullis documents. Anything else cannot be honoured, so the class is not accepted."
         }
@@ -184,6 +193,12 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ListenerSetParentNotProgrammed => {
             "The set itself is valid, but its Gateway has no address to listen on. The Gateway's own conditions say why."
         }
+        Code::DefaultGateway => {
+            "`spec.defaultScope: All` makes the Gateway a parent of every route with `useDefaultGateways: All`, as far as its listeners allow the route's kind, namespace and hostnames. Routes that name their parents are not concerned."
+        }
+        Code::NoDefaultGateway => {
+            "The route asks for default Gateways, and there is none, or one that does not accept it. Where it attaches to nothing it gets no traffic and no status.\n\nSet `spec.defaultScope: All` on a Gateway, see the reason that is given, or name a Gateway in `parentRefs`."
+        }
         Code::AddressesAssigned => {
             "The Gateway says from where its addresses must be reachable (`routability`), and each entry of `spec.addresses` has its address in `status.addresses`."
         }
@@ -256,6 +271,12 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::InvalidValue => {
             "The value is of a wrong type or out of range. What depends on it is not served, so that nothing is admitted by mistake."
         }
+        Code::SessionNameShared => {
+            "Weights choose the backend of each request, and a session only chooses the endpoint inside it. With one name for two backends, the client holds the token of the last backend alone, so the session begins anew whenever the weights choose the other one.\n\nLeave the name out, which gives each backend a name of its own, or put the session on each XBackend."
+        }
+        Code::SessionOverridden => {
+            "Session persistence of a rule is deprecated, and a backend that keeps sessions itself knows better. What the XBackend says counts, the rule's wish has no effect for it."
+        }
         Code::CertificateNotFound => {
             "The Secret in `certificateRefs` does not exist in that namespace. The listener serves with its other certificates, if it has any."
         }
@@ -323,10 +344,10 @@ pub(super) fn of(code: Code) -> &'static str {
             "TLS towards backends is not served yet. The backends of the policy's targets answer 500, because plaintext would break what the policy promises."
         }
         Code::PolicyInvalid => {
-            "The policy asks for a combination that the API does not allow, or for a value that is not known. Its targets answer 500; they are not reached in plaintext."
+            "The policy asks for a combination that the API does not allow, or for a value that is not known. The targets of a BackendTLSPolicy answer 500, since they are not reached in plaintext; any other policy has no effect, and its targets are served as if it were not there."
         }
         Code::PolicyKindNotServed => {
-            "Policies of this kind are read but have no effect yet, and nobody writes a status for them. Do not rely on what the policy asks for."
+            "The policy is read and understood, but what it asks for does not happen yet: no spans are made for an XTelemetryPolicy, and a feature that this build does not serve has no effect. Traffic goes on without it, and the status says `Accepted=False`. Do not rely on the policy."
         }
         Code::RuleShadowed => {
             "Every request that this rule could match is matched first by another rule, by precedence, age or order. The rule never runs."

@@ -13,16 +13,16 @@ use ir::{BindAddress, Transport};
 use crate::code::Code;
 use crate::gateways::GatewayWork;
 use crate::gateways::listener::Family;
+use crate::limits::NETWORK_ADDRESSES_MAX;
 use crate::settings::AddressPool;
 use crate::world::World;
-
-/// Addresses of one network that are tried.
-const NETWORK_ADDRESSES_MAX: usize = 4096;
 
 /// Who has which address, by port.
 #[derive(Default)]
 struct Taken {
     ports: BTreeMap<(u16, Transport), BTreeMap<BindAddress, String>>,
+    /// Addresses that some accepted Gateway asks for, by port.
+    named: BTreeSet<(u16, Transport, BindAddress)>,
 }
 
 impl Taken {
@@ -38,6 +38,10 @@ impl Taken {
         })
     }
 
+    fn is_named(&self, address: BindAddress, ports: &BTreeSet<(u16, Transport)>) -> bool {
+        ports.iter().any(|(port, transport)| self.named.contains(&(*port, *transport, address)))
+    }
+
     fn take(&mut self, address: BindAddress, ports: &BTreeSet<(u16, Transport)>, gateway: &str) {
         for port in ports {
             self.ports.entry(*port).or_default().insert(address, gateway.to_owned());
@@ -46,9 +50,10 @@ impl Taken {
 }
 
 /// Gives addresses to Gateways: first to those that have one, then to the others, both in their
-/// order, which is by age.
+/// order, which is by age. Nobody is given an address that another Gateway names while one is
+/// left that nobody names.
 pub(crate) fn assign(world: &World<'_>, works: &mut [GatewayWork<'_>]) {
-    let mut taken = Taken::default();
+    let mut taken = Taken { named: named(works), ..Taken::default() };
     let (holders, newcomers): (Vec<_>, Vec<_>) =
         works.iter_mut().partition(|work| !held(world, work).is_empty());
     for work in holders.into_iter().chain(newcomers) {
@@ -69,6 +74,23 @@ pub(crate) fn assign(world: &World<'_>, works: &mut [GatewayWork<'_>]) {
             give(world, work, &mut taken, &ports, "spec.addresses");
         }
     }
+}
+
+/// What Gateways ask for by value.
+fn named(works: &[GatewayWork<'_>]) -> BTreeSet<(u16, Transport, BindAddress)> {
+    let mut named = BTreeSet::new();
+    for work in works.iter().filter(|work| work.is_accepted()) {
+        let values = wanted(work).into_iter().flatten();
+        let addresses: Vec<IpAddr> = values.filter_map(|value| value.parse().ok()).collect();
+        for (port, transport) in ports(work) {
+            named.extend(addresses.iter().map(|ip| (port, transport, bind_address(*ip))));
+        }
+    }
+    named
+}
+
+fn bind_address(ip: IpAddr) -> BindAddress {
+    if ip.is_unspecified() { BindAddress::Any } else { BindAddress::Ip(ip) }
 }
 
 fn check_types(work: &mut GatewayWork<'_>) {
@@ -133,7 +155,7 @@ fn choose(
         work.find(Code::AddressNotUsable, field, message);
         return;
     }
-    let address = if ip.is_unspecified() { BindAddress::Any } else { BindAddress::Ip(ip) };
+    let address = bind_address(ip);
     if let Some(holder) = taken.holder(address, ports) {
         let message = format!("the older {holder} has address {ip} on one of these ports");
         work.find(Code::AddressNotUsable, field, message);
@@ -180,9 +202,13 @@ fn give(
 ) {
     let pools = &world.settings.addresses;
     let own = held(world, work).iter().copied().filter(|address| in_pool(pools, *address));
-    let free = own.chain(pools.iter().flat_map(|pool| candidates(*pool))).find(|address| {
+    let free = |address: &BindAddress| {
         taken.holder(*address, ports).is_none() && !work.addresses.contains(address)
-    });
+    };
+    let pool = || pools.iter().flat_map(|pool| candidates(*pool));
+    let unnamed = |address: &BindAddress| free(address) && !taken.is_named(*address, ports);
+    let mut own = own.filter(free);
+    let free = own.next().or_else(|| pool().find(unnamed)).or_else(|| pool().find(free));
     if let Some(address) = free {
         take(work, taken, ports, address);
         return;

@@ -19,7 +19,7 @@ pub(crate) mod provisioned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::{Gateway, GatewayParametersSpec, ListenerSet, ObjectName};
+use api::{Gateway, GatewayDefaultScope, GatewayParametersSpec, ListenerSet, ObjectName};
 use ir::{BindAddress, Certificate, CertificateId, ObjectRef};
 
 use crate::certificate::Store;
@@ -29,7 +29,7 @@ use crate::diagnostic::{Diagnostic, Target};
 use crate::edge::Edge;
 use crate::kinds::{at, gateway_ref};
 use crate::plan::AddressRequest;
-use crate::settings::Placement;
+use crate::settings::{Capabilities, Placement};
 use crate::status::denies;
 use crate::world::World;
 
@@ -73,6 +73,11 @@ impl GatewayWork<'_> {
 
     pub(crate) fn is_accepted(&self) -> bool {
         !self.findings.iter().any(|finding| denies(finding, ConditionType::Accepted))
+    }
+
+    /// Whether routes attach that name no Gateway but ask for default ones (GEP-3793).
+    pub(crate) fn is_default(&self) -> bool {
+        self.findings.iter().any(|finding| finding.code == Code::DefaultGateway)
     }
 
     /// Own listeners, then those of the sets in merge order.
@@ -183,13 +188,7 @@ fn lower_gateway<'a>(
 fn refuse_fields(world: &World<'_>, work: &mut GatewayWork<'_>, store: &mut Store) {
     let spec = &work.gateway.spec;
     let capabilities = world.settings.capabilities;
-    if spec.default_scope.as_ref().is_some_and(|scope| *scope != api::GatewayDefaultScope::None)
-        && !capabilities.default_gateways
-    {
-        let message =
-            "spec.defaultScope is not served yet: name this Gateway in the parentRefs of routes";
-        work.find(Code::UnsupportedGatewayField, "spec.defaultScope", message);
-    }
+    default_scope(work, capabilities);
     if capabilities.frontend_client_certificates && frontend::is_insecure(spec) {
         let message = "clients without a valid certificate are let in (AllowInsecureFallback)";
         work.find(Code::InsecureFrontendValidation, "spec.tls.frontend", message);
@@ -215,6 +214,26 @@ fn refuse_fields(world: &World<'_>, work: &mut GatewayWork<'_>, store: &mut Stor
             work.find(Code::UnsupportedGatewayField, field, message);
         }
         Ok(_) => {}
+    }
+}
+
+fn default_scope(work: &mut GatewayWork<'_>, capabilities: Capabilities) {
+    let field = "spec.defaultScope";
+    match &work.gateway.spec.default_scope {
+        None | Some(GatewayDefaultScope::None) => {}
+        Some(GatewayDefaultScope::All) if capabilities.default_gateways => {
+            let message = "routes with useDefaultGateways attach to this Gateway";
+            work.find(Code::DefaultGateway, field, message);
+        }
+        Some(GatewayDefaultScope::All) => {
+            let message = "spec.defaultScope is not served yet: name this Gateway in the parentRefs \
+                           of routes";
+            work.find(Code::UnsupportedGatewayField, field, message);
+        }
+        Some(GatewayDefaultScope::Other(other)) => {
+            let message = format!("defaultScope \"{other}\" is not known; use All or None");
+            work.find(Code::UnsupportedGatewayField, field, message);
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use crate::certificate::is_authority;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target};
 use crate::hint::nearest;
-use crate::kinds::{at, object_ref, seniority, whole};
+use crate::kinds::{at, object_ref, seniority, service_ref, whole};
+use crate::policy::Users;
 use crate::refs::Refusal;
 use crate::snapshot::Snapshot;
 use crate::status::{AncestorStatus, Status, StatusBody, Statuses, ancestor_conditions};
@@ -86,7 +87,7 @@ impl<'a> Secured<'a> {
 /// Findings and statuses of all policies. `users` are the Gateways that send traffic to a Service.
 pub(crate) fn judge(
     world: &World<'_>,
-    users: &BTreeMap<ObjectName, BTreeSet<Arc<ObjectRef>>>,
+    users: &Users,
     findings: &mut Vec<Diagnostic>,
     statuses: &mut Statuses,
 ) {
@@ -97,7 +98,9 @@ pub(crate) fn judge(
             .target_refs
             .iter()
             .filter_map(|target| {
-                users.get(&ObjectName::new(Arc::clone(&name.namespace), Arc::clone(&target.name)))
+                let service =
+                    ObjectName::new(Arc::clone(&name.namespace), Arc::clone(&target.name));
+                users.get(&service_ref(&service))
             })
             .flatten()
             .collect();

@@ -1,25 +1,36 @@
 //! Policies: objects that change how others are treated.
 
 pub(crate) mod backend_tls;
+pub(crate) mod telemetry;
+pub(crate) mod traffic;
 
-use api::{XBackendTrafficPolicy, XTelemetryPolicy};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Target};
-use crate::kinds::{object_ref, whole};
-use crate::snapshot::Snapshot;
+use ir::ObjectRef;
 
-/// Findings about policies of kinds that have no effect yet.
-pub(crate) fn not_served(snapshot: &Snapshot) -> Vec<Diagnostic> {
-    let traffic =
-        snapshot.x_backend_traffic_policies.keys().map(object_ref::<XBackendTrafficPolicy>);
-    let telemetry = snapshot.x_telemetry_policies.keys().map(object_ref::<XTelemetryPolicy>);
-    traffic
-        .chain(telemetry)
-        .map(|object| {
-            let message =
-                format!("{} is not served yet; what it asks for does not happen", object.kind);
-            Diagnostic::new(Code::PolicyKindNotServed, whole(&object), Target::Nothing, message)
-        })
-        .collect()
+use crate::diagnostic::Diagnostic;
+use crate::status::{AncestorStatus, Status, StatusBody, Statuses, ancestor_conditions};
+
+/// The Gateways that send traffic to a backend, by backend.
+pub(crate) type Users = BTreeMap<Arc<ObjectRef>, BTreeSet<Arc<ObjectRef>>>;
+
+/// The status of a policy: one entry for each Gateway that it concerns, none without any.
+pub(crate) fn ancestors(
+    object: &Arc<ObjectRef>,
+    observed_generation: i64,
+    gateways: BTreeSet<&Arc<ObjectRef>>,
+    findings: &[Diagnostic],
+    statuses: &mut Statuses,
+) {
+    if gateways.is_empty() {
+        return;
+    }
+    let concerning: Vec<&Diagnostic> = findings.iter().collect();
+    let ancestors = gateways.into_iter().map(|ancestor| AncestorStatus {
+        ancestor: Arc::clone(ancestor),
+        conditions: ancestor_conditions(ancestor, &concerning),
+    });
+    let body = StatusBody::Policy { ancestors: ancestors.collect() };
+    statuses.insert(Arc::clone(object), Arc::new(Status { observed_generation, body }));
 }

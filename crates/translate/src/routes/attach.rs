@@ -21,7 +21,12 @@ pub(crate) struct Attached {
     pub(crate) accepted: Vec<ListenerId>,
     /// Those among them that serve.
     pub(crate) serving: Vec<Attachment>,
+    /// How many of the parents are default Gateways.
+    defaults: usize,
 }
+
+/// The field that attaches a route to default Gateways.
+const DEFAULTS: &str = "spec.useDefaultGateways";
 
 /// `hosts` is `None` when no hostname of the route is usable: it attaches nowhere.
 pub(crate) fn attach(
@@ -74,7 +79,38 @@ pub(crate) fn attach(
             }
         }
     }
+    if let Some(hosts) = hosts {
+        attach_defaults(pass, references.len(), hosts, &mut attached);
+    }
     attached
+}
+
+/// Default Gateways that accept the route are its parents as if it named them. The others are
+/// not, since nobody asked for them by name, and are spoken of only when there is no parent at all.
+fn attach_defaults(
+    pass: &mut Pass<'_>,
+    named: usize,
+    hosts: &[HostPattern],
+    attached: &mut Attached,
+) {
+    let inputs = pass.inputs;
+    let mut refusals: Vec<String> = Vec::new();
+    for (reference, listeners) in &inputs.defaults {
+        let index = named.saturating_add(attached.defaults);
+        match attach_listeners(pass, reference, listeners, hosts, attached) {
+            Ok(unserved) => {
+                attached.defaults = attached.defaults.saturating_add(1);
+                attached.parents.push((index, reference.clone()));
+                say_unserved(pass, DEFAULTS, &unserved);
+            }
+            Err(selected) => {
+                refusals.push(refusal(pass, reference, listeners, &selected, hosts).1);
+            }
+        }
+    }
+    if attached.parents.is_empty() && !refusals.is_empty() {
+        pass.aside(Code::NoDefaultGateway, DEFAULTS, refusals.join("; "));
+    }
 }
 
 fn shown(pass: &Pass<'_>, reference: &ParentReference) -> String {
@@ -97,7 +133,38 @@ fn attach_parent(
     hosts: &[HostPattern],
     attached: &mut Attached,
 ) {
-    let selected: Vec<&(Arc<ListenerView>, bool)> = listeners
+    let field = format!("spec.parentRefs[{index}]");
+    match attach_listeners(pass, reference, listeners, hosts, attached) {
+        Ok(unserved) => say_unserved(pass, &field, &unserved),
+        Err(selected) => {
+            let (code, message, hint) = refusal(pass, reference, listeners, &selected, hosts);
+            let mut finding =
+                Diagnostic::new(code, pass.origin(&field), Target::RouteParent(index), message);
+            finding.hint = hint;
+            pass.findings.push(finding);
+        }
+    }
+}
+
+fn say_unserved(pass: &mut Pass<'_>, field: &str, names: &[&str]) {
+    if !names.is_empty() {
+        let message = format!("listener {} is not served; see its conditions", names.join(", "));
+        pass.aside(Code::ListenerNotServing, field, message);
+    }
+}
+
+type Selected<'l> = Vec<&'l (Arc<ListenerView>, bool)>;
+
+/// Attaches the route to the listeners that the reference selects and that accept it. `Ok` names
+/// those among them that are not served; `Err` has what was selected when none accepts it.
+fn attach_listeners<'l>(
+    pass: &Pass<'_>,
+    reference: &ParentReference,
+    listeners: &'l [(Arc<ListenerView>, bool)],
+    hosts: &[HostPattern],
+    attached: &mut Attached,
+) -> Result<Vec<&'l str>, Selected<'l>> {
+    let selected: Selected<'l> = listeners
         .iter()
         .filter(|(view, _)| {
             reference.section_name.as_ref().is_none_or(|section| *section == view.id.name)
@@ -123,18 +190,7 @@ fn attach_parent(
             attached.serving.push(Attachment { listener: view.id.clone(), hosts: own });
         }
     }
-    let field = format!("spec.parentRefs[{index}]");
-    if !unserved.is_empty() {
-        let message = format!("listener {} is not served; see its conditions", unserved.join(", "));
-        pass.aside(Code::ListenerNotServing, &field, message);
-    }
-    if !taken {
-        let (code, message, hint) = refusal(pass, reference, listeners, &selected, hosts);
-        let mut finding =
-            Diagnostic::new(code, pass.origin(&field), Target::RouteParent(index), message);
-        finding.hint = hint;
-        pass.findings.push(finding);
-    }
+    if taken { Ok(unserved) } else { Err(selected) }
 }
 
 /// The hosts of the route that the listener shares, as written on the route; `None` when they

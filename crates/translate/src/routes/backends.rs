@@ -1,15 +1,17 @@
 //! Weighted backends of a rule, and single backends of filters.
 
+use std::sync::Arc;
+
 use api::{BackendObjectReference, BackendRef};
-use ir::{Action, Backend, FailReason, Filter, Target};
+use ir::{Action, Backend, FailReason, Filter, SessionPersistence, Target};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target as StatusTarget};
+use crate::kinds::RouteType;
+use crate::limits::WEIGHT_MAX;
 use crate::refs::{Refusal, Resolution};
 use crate::routes::Pass;
-
-/// Largest weight that the API admits.
-const WEIGHT_MAX: u32 = 1_000_000;
+use crate::session::Session;
 
 /// The target of a reference, with findings about it. `effect` says what becomes of traffic.
 pub(crate) fn target(
@@ -20,7 +22,7 @@ pub(crate) fn target(
 ) -> Target {
     let inputs = pass.inputs;
     match inputs.resolution(reference) {
-        Some(Resolution::Reached(cluster)) => Target::Cluster(cluster.clone()),
+        Some(Resolution::Reached(reached)) => Target::Cluster(reached.cluster.clone()),
         Some(Resolution::Unknown(cluster, message, hint)) => {
             pass.aside(Code::OutsideSnapshot, field, message.clone());
             if let Some(finding) = pass.findings.last_mut() {
@@ -47,13 +49,14 @@ fn refused(pass: &mut Pass<'_>, field: &str, refusal: &Refusal, effect: &str) {
     pass.findings.push(finding);
 }
 
-/// One entry of `backendRefs`. `filters` are its lowered filters, `None` when they were refused.
-/// The weight counts whatever becomes of the target.
+/// One entry of `backendRefs`. `filters` are its lowered filters, `None` when they were refused;
+/// `session` is what the rule asks for. The weight counts whatever becomes of the target.
 pub(crate) fn backend(
     pass: &mut Pass<'_>,
     field: &str,
     reference: &BackendRef,
     filters: Option<Vec<Filter>>,
+    session: Option<&Session>,
 ) -> Backend {
     let effect = pass.route.share_effect();
     let origin = pass.origin(field);
@@ -73,7 +76,63 @@ pub(crate) fn backend(
         Some(filters) => (filters, target),
         None => (Vec::new(), Target::Fail(FailReason::UnsupportedRule)),
     };
-    Backend { origin, weight: weight.min(WEIGHT_MAX), target, filters, persistence: None }
+    let persistence = persistence(pass, field, &reference.object, session);
+    Backend { origin, weight: weight.min(WEIGHT_MAX), target, filters, persistence }
+}
+
+/// The session that the backend keeps: its own, else the rule's, else that of a policy.
+fn persistence(
+    pass: &mut Pass<'_>,
+    field: &str,
+    reference: &BackendObjectReference,
+    rule: Option<&Session>,
+) -> Option<Arc<SessionPersistence>> {
+    match pass.route {
+        RouteType::Http | RouteType::Grpc => {}
+        RouteType::Tcp | RouteType::Tls | RouteType::Udp => return None,
+    }
+    let inputs = pass.inputs;
+    let Some(Resolution::Reached(reached)) = inputs.resolution(reference) else { return None };
+    let backend = &reached.cluster.0.backend;
+    if let Some(own) = &reached.own_session {
+        if let Some(rule) = rule {
+            let message = format!("{backend} has session persistence of its own, which counts");
+            pass.aside(Code::SessionOverridden, field, message);
+            if let Some(finding) = pass.findings.last_mut() {
+                finding.related.push((rule.origin().clone(), "has no effect for it".to_owned()));
+            }
+        }
+        return Some(own.at(backend));
+    }
+    rule.or(reached.policy_session.as_ref()).map(|session| session.at(backend))
+}
+
+/// Says when two backends of a rule would take each other's sessions away.
+pub(crate) fn check_names(pass: &mut Pass<'_>, field: &str, backends: &[Backend]) {
+    let served = || backends.iter().filter(|backend| backend.weight > 0).enumerate();
+    for (position, backend) in served() {
+        let (Some(session), Target::Cluster(cluster)) = (&backend.persistence, &backend.target)
+        else {
+            continue;
+        };
+        let other = served().take(position).find(|(_, other)| {
+            other.persistence.as_ref().is_some_and(|o| o.name.as_str() == session.name.as_str())
+                && matches!(&other.target, Target::Cluster(id) if id != cluster)
+        });
+        if other.is_some() {
+            let message = format!(
+                "backends of this rule share the session name {}; leave the name out, or give each \
+                 its own",
+                session.name
+            );
+            pass.aside(Code::SessionNameShared, field, message);
+            if let Some(finding) = pass.findings.last_mut() {
+                let effect = "a session begins anew when the weights choose another backend";
+                finding.effect = Some(effect.to_owned());
+            }
+            return;
+        }
+    }
 }
 
 /// The action of a rule with these backends.

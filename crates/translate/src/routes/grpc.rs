@@ -61,7 +61,7 @@ fn lower_rule(pass: &mut Pass<'_>, index: usize, rule: &GrpcRouteRule) -> Outcom
         matches,
         filters: &filters,
         backends: &refs,
-        has_session: rule.session_persistence.is_some(),
+        session: rule.session_persistence.as_ref(),
     };
     assemble(pass, &field, parts, |_| Ok((Timeouts::default(), None)))
 }

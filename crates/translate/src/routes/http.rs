@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::kinds::RouteType;
 use crate::routes::filters::{self, Place};
 use crate::routes::{Body, Lower, Pass, backends, matches};
+use crate::session::{self, Session};
 
 pub(crate) const RULE_EFFECT: &str = "requests of this rule answer 500";
 
@@ -98,7 +99,7 @@ fn lower_rule(pass: &mut Pass<'_>, index: usize, rule: &HttpRouteRule) -> Outcom
         matches,
         filters: &rule.filters,
         backends: &refs,
-        has_session: rule.session_persistence.is_some(),
+        session: rule.session_persistence.as_ref(),
     };
     let limits =
         |pass: &mut Pass<'_>| Ok((timeouts(pass, &field, rule)?, retry(pass, &field, rule)?));
@@ -115,7 +116,7 @@ pub(crate) struct Parts<'r> {
     pub(crate) matches: Vec<Match>,
     pub(crate) filters: &'r [HttpRouteFilter],
     pub(crate) backends: &'r [(&'r BackendRef, &'r [HttpRouteFilter])],
-    pub(crate) has_session: bool,
+    pub(crate) session: Option<&'r api::SessionPersistence>,
 }
 
 pub(crate) fn assemble(
@@ -147,12 +148,10 @@ pub(crate) fn assemble(
     if let Err(code) = readable(pass, field) {
         return Outcome::Refused(rule, code);
     }
-    if parts.has_session {
-        let message = "sessionPersistence is not served yet; remove it";
-        let place = format!("{field}.sessionPersistence");
-        pass.report(Code::UnsupportedField, &place, message, Some(RULE_EFFECT));
-        return Outcome::Refused(rule, Code::UnsupportedField);
-    }
+    let session = match session(pass, field, parts.session) {
+        Ok(session) => session,
+        Err(code) => return Outcome::Refused(rule, code),
+    };
     let list = format!("{field}.filters");
     let filters = match filters::lower(pass, &list, parts.filters, prefixed, Place::Rule) {
         Ok(filters) => filters,
@@ -170,9 +169,31 @@ pub(crate) fn assemble(
     rule.filters = filters.filters;
     rule.action = match filters.redirect {
         Some(redirect) => Action::Redirect(redirect),
-        None => backends::forward(lower_backends(pass, field, parts.backends, prefixed)),
+        None => {
+            let lowered = lower_backends(pass, field, parts.backends, session.as_ref(), prefixed);
+            backends::check_names(pass, &format!("{field}.backendRefs"), &lowered);
+            backends::forward(lowered)
+        }
     };
     Outcome::Served(rule)
+}
+
+/// The session that the rule asks for.
+fn session(
+    pass: &mut Pass<'_>,
+    field: &str,
+    wanted: Option<&api::SessionPersistence>,
+) -> Result<Option<Session>, Code> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let place = format!("{field}.sessionPersistence");
+    if !pass.capabilities.session_persistence {
+        let message = "sessionPersistence is not served yet; remove it".to_owned();
+        return Err(refuse(pass, Code::UnsupportedField, &place, message));
+    }
+    match session::lower(pass.origin(&place), wanted) {
+        Ok(session) => Ok(Some(session)),
+        Err(problem) => Err(refuse(pass, problem.code, &problem.below(&place), problem.message)),
+    }
 }
 
 /// Fields of the rule that could not be decoded change its meaning; those of matches and of
@@ -194,6 +215,7 @@ fn lower_backends(
     pass: &mut Pass<'_>,
     field: &str,
     refs: &[(&BackendRef, &[HttpRouteFilter])],
+    session: Option<&Session>,
     prefixed: bool,
 ) -> Vec<ir::Backend> {
     let mut lowered = Vec::with_capacity(refs.len());
@@ -202,7 +224,7 @@ fn lower_backends(
         let list = format!("{place}.filters");
         let filters = filters::lower(pass, &list, filters, prefixed, Place::Backend);
         let filters = filters.ok().map(|filters| filters.filters);
-        lowered.push(backends::backend(pass, &place, reference, filters));
+        lowered.push(backends::backend(pass, &place, reference, filters, session));
     }
     lowered
 }

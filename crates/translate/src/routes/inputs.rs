@@ -30,6 +30,9 @@ pub(crate) struct ListenerView {
     pub(crate) serving: bool,
 }
 
+/// Listeners of a parent, each with whether it admits the namespace of the route.
+pub(crate) type Listeners = Vec<(Arc<ListenerView>, bool)>;
+
 /// What a route sees of one of its parents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ParentInput {
@@ -44,14 +47,17 @@ pub(crate) enum ParentInput {
     Outside {
         hint: Option<String>,
     },
-    /// Its listeners, each with whether it admits the namespace of the route.
-    Ours(Vec<(Arc<ListenerView>, bool)>),
+    /// With its listeners.
+    Ours(Listeners),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RouteInputs {
     /// One for each entry of `spec.parentRefs`.
     pub(crate) parents: Vec<ParentInput>,
+    /// Default Gateways, when the route uses them (GEP-3793), in the order of their names. Those
+    /// that `spec.parentRefs` names as a whole are not repeated.
+    pub(crate) defaults: Vec<(ParentReference, Listeners)>,
     /// Every distinct reference to a backend, in the order of the route.
     pub(crate) backends: Vec<(BackendObjectReference, Resolution)>,
     pub(crate) issues: Issues,
@@ -62,21 +68,18 @@ impl RouteInputs {
         self.backends.iter().find(|(own, _)| own == reference).map(|(_, resolution)| resolution)
     }
 
-    /// The Services among the backends that exist and may be used.
-    pub(crate) fn services(&self) -> Vec<ObjectName> {
-        let mut services = Vec::new();
+    /// The backends that exist and may be used, each once.
+    pub(crate) fn used_backends(&self) -> Vec<Arc<ObjectRef>> {
+        let mut backends: Vec<Arc<ObjectRef>> = Vec::new();
         for (_, resolution) in &self.backends {
             let object: Option<&Arc<ObjectRef>> = match resolution {
-                Resolution::Reached(cluster) => Some(&cluster.0.backend),
-                Resolution::Refused(refusal) => refusal.service.as_ref(),
+                Resolution::Reached(reached) => Some(&reached.cluster.0.backend),
+                Resolution::Refused(refusal) => refusal.backend.as_ref(),
                 Resolution::Unknown(..) => None,
             };
-            let name = object.map(|object| {
-                ObjectName::new(Arc::clone(&object.namespace), Arc::clone(&object.name))
-            });
-            services.extend(name.filter(|name| !services.contains(name)));
+            backends.extend(object.filter(|object| !backends.contains(object)).cloned());
         }
-        services
+        backends
     }
 }
 
@@ -89,6 +92,8 @@ struct Parent<'g> {
 /// Parents by kind and name, with their verdicts about namespaces.
 pub(crate) struct Parents<'g> {
     by_name: BTreeMap<(&'static str, &'g ObjectName), Parent<'g>>,
+    /// Default Gateways, in the order of their names.
+    defaults: Vec<&'g ObjectName>,
     verdicts: RefCell<BTreeMap<(ListenerId, Arc<str>), bool>>,
 }
 
@@ -127,7 +132,10 @@ impl<'g> Parents<'g> {
             }
         }
         *known = used;
-        Self { by_name, verdicts: RefCell::default() }
+        let defaults = gateways.works.iter().filter(|work| work.is_default());
+        let mut defaults: Vec<&ObjectName> = defaults.map(|work| work.name).collect();
+        defaults.sort_unstable();
+        Self { by_name, defaults, verdicts: RefCell::default() }
     }
 
     fn admits(
@@ -146,6 +154,30 @@ impl<'g> Parents<'g> {
             .or_insert_with(|| admits(world, rule, parent.namespace, namespace))
     }
 
+    /// Default Gateways with their listeners, but for those that `named` names as a whole.
+    fn defaults(
+        &self,
+        world: &World<'_>,
+        named: &[ParentReference],
+        namespace: &Arc<str>,
+    ) -> Vec<(ParentReference, Listeners)> {
+        let others = self.defaults.iter().filter(|name| !names_whole(named, name, namespace));
+        let listeners = |name: &&ObjectName| {
+            let parent = self.by_name.get(&(GATEWAY, *name))?;
+            Some((whole_gateway(name), self.listeners(world, parent, namespace)))
+        };
+        others.filter_map(listeners).collect()
+    }
+
+    fn listeners(&self, world: &World<'_>, parent: &Parent<'_>, namespace: &Arc<str>) -> Listeners {
+        let views = parent.listeners.iter();
+        views
+            .map(|(view, rule)| {
+                (Arc::clone(view), self.admits(world, parent, view, rule, namespace))
+            })
+            .collect()
+    }
+
     fn input(
         &self,
         world: &World<'_>,
@@ -159,10 +191,7 @@ impl<'g> Parents<'g> {
         };
         let name = reference.object_name(route_namespace);
         if let Some(parent) = self.by_name.get(&(kind, &name)) {
-            let listeners = parent.listeners.iter().map(|(view, rule)| {
-                (Arc::clone(view), self.admits(world, parent, view, rule, route_namespace))
-            });
-            return ParentInput::Ours(listeners.collect());
+            return ParentInput::Ours(self.listeners(world, parent, route_namespace));
         }
         let snapshot = world.snapshot;
         let exists = match kind {
@@ -184,6 +213,30 @@ impl<'g> Parents<'g> {
     }
 }
 
+/// The reference to a Gateway as a whole, as a status shows it.
+fn whole_gateway(name: &ObjectName) -> ParentReference {
+    ParentReference {
+        group: Some(GATEWAY_GROUP.into()),
+        kind: Some(GATEWAY.into()),
+        namespace: Some(Arc::clone(&name.namespace)),
+        name: Arc::clone(&name.name),
+        ..ParentReference::default()
+    }
+}
+
+fn names_whole(references: &[ParentReference], gateway: &ObjectName, namespace: &Arc<str>) -> bool {
+    references.iter().any(|reference| {
+        (reference.group(), reference.kind()) == (GATEWAY_GROUP, GATEWAY)
+            && reference.object_name(namespace) == *gateway
+            && reference.section_name.is_none()
+            && reference.port.is_none()
+    })
+}
+
+pub(crate) fn uses_defaults<R: Lower>(route: &R) -> bool {
+    route.use_default_gateways() == Some(&api::GatewayDefaultScope::All)
+}
+
 /// Collects the inputs of one route.
 pub(crate) fn gather<R: Lower>(
     world: &World<'_>,
@@ -192,8 +245,13 @@ pub(crate) fn gather<R: Lower>(
     route: &R,
 ) -> RouteInputs {
     let references = route.parent_refs().iter();
-    let parents =
+    let named =
         references.map(|reference| parents.input(world, reference, &object.namespace)).collect();
+    let defaults = if uses_defaults(route) {
+        parents.defaults(world, route.parent_refs(), &object.namespace)
+    } else {
+        Vec::new()
+    };
     let mut backends: Vec<(BackendObjectReference, Resolution)> = Vec::new();
     route.visit_backends(&mut |reference| {
         if !backends.iter().any(|(own, _)| own == reference) {
@@ -202,7 +260,7 @@ pub(crate) fn gather<R: Lower>(
         }
     });
     let issues: Vec<_> = world.issues(object).cloned().collect();
-    RouteInputs { parents, backends, issues: issues.into() }
+    RouteInputs { parents: named, defaults, backends, issues: issues.into() }
 }
 
 /// The Gateway of each listener that routes can attach to.

@@ -50,7 +50,7 @@ fn lower_rules(pass: &mut Pass<'_>, rules: &[L4RouteRule]) -> Body {
     let mut lowered = Vec::with_capacity(rule.backend_refs.len());
     for (index, reference) in rule.backend_refs.iter().enumerate() {
         let place = format!("{field}.backendRefs[{index}]");
-        lowered.push(backends::backend(pass, &place, reference, Some(Vec::new())));
+        lowered.push(backends::backend(pass, &place, reference, Some(Vec::new()), None));
     }
     Body::L4(origin, lowered)
 }

@@ -16,7 +16,7 @@ pub(crate) mod modifiers;
 
 use std::sync::Arc;
 
-use api::{BackendObjectReference, ObjectName, Route};
+use api::{BackendObjectReference, Route};
 use ir::{
     Attachment, HostPattern, HttpRoute, L4Route, ListenerId, ObjectRef, Origin, RouteKind, Rule,
 };
@@ -27,7 +27,7 @@ use crate::kinds::{RouteType, at, created};
 use crate::settings::Capabilities;
 use crate::status::{ParentStatus, Status, StatusBody, parent_conditions};
 
-use self::inputs::RouteInputs;
+use self::inputs::{ParentInput, RouteInputs};
 
 /// What a route becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub(crate) struct Lowered {
     pub(crate) findings: Vec<Diagnostic>,
     /// `None` when no parent is ours.
     pub(crate) status: Option<Arc<Status>>,
-    /// Services that the route names, each once.
-    pub(crate) services: Vec<ObjectName>,
+    /// Backends that the route names, each once.
+    pub(crate) backends: Vec<Arc<ObjectRef>>,
 }
 
 /// The route in the IR; with attachments only to listeners that serve.
@@ -133,10 +133,7 @@ pub(crate) fn lower<R: Lower>(
         findings: Vec::new(),
     };
     let hosts = hostnames(&mut pass, route.hostnames());
-    if route.use_default_gateways().is_some_and(|scope| *scope != api::GatewayDefaultScope::None) {
-        let message = "useDefaultGateways is not served; name the Gateways in parentRefs";
-        pass.aside(Code::UnsupportedField, "spec.useDefaultGateways", message);
-    }
+    default_gateways(&mut pass, route);
     let attached = attach::attach(&mut pass, route.parent_refs(), hosts.as_deref());
     let body = route.lower_rules(&mut pass);
     let usable = !pass
@@ -163,7 +160,31 @@ pub(crate) fn lower<R: Lower>(
         accepted_by: if usable { attached.accepted } else { Vec::new() },
         findings,
         status,
-        services: inputs.services(),
+        backends: inputs.used_backends(),
+    }
+}
+
+/// Says what becomes of `spec.useDefaultGateways` where it does not attach the route.
+fn default_gateways<R: Lower>(pass: &mut Pass<'_>, route: &R) {
+    let field = "spec.useDefaultGateways";
+    match route.use_default_gateways() {
+        None | Some(api::GatewayDefaultScope::None) => {}
+        Some(api::GatewayDefaultScope::All) if !pass.capabilities.default_gateways => {
+            let message = "useDefaultGateways is not served; name the Gateways in parentRefs";
+            pass.aside(Code::UnsupportedField, field, message);
+        }
+        Some(api::GatewayDefaultScope::All) if pass.inputs.defaults.is_empty() => {
+            if !pass.inputs.parents.iter().any(|parent| matches!(parent, ParentInput::Ours(_))) {
+                let message = "there is no default Gateway; set spec.defaultScope of one to All, \
+                               or name Gateways in parentRefs";
+                pass.aside(Code::NoDefaultGateway, field, message);
+            }
+        }
+        Some(api::GatewayDefaultScope::All) => {}
+        Some(api::GatewayDefaultScope::Other(other)) => {
+            let message = format!("useDefaultGateways \"{other}\" is not known; use All or None");
+            pass.aside(Code::UnknownValue, field, message);
+        }
     }
 }
 

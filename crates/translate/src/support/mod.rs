@@ -25,6 +25,8 @@ pub struct FieldSupport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
     Served,
+    /// Served, but for the values that are described, which are refused with this code.
+    Partly(Code, &'static str),
     /// A value there is refused with this code, never passed over.
     Refused(Code),
     /// It has no effect on traffic, for the reason given.
@@ -65,6 +67,10 @@ fn rule(line: &'static str) -> Option<(&'static str, Support)> {
     let (pattern, verdict) = line.split_once(' ')?;
     let support = match verdict.split_once(' ') {
         Some(("info", reason)) => Support::Informational(reason),
+        Some(("partly", rest)) => {
+            let (code, values) = rest.split_once(' ')?;
+            Support::Partly(Code::from_id(code)?, values)
+        }
         Some(_) => return None,
         None if verdict == "served" => Support::Served,
         None => Support::Refused(Code::from_id(verdict)?),

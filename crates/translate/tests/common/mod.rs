@@ -55,6 +55,9 @@ pub(crate) fn settings(directives: &[(&str, &str)]) -> Settings {
             "port-offset" => settings.port_offset = value.parse().unwrap(),
             "class" => settings.class = Some((*value).to_owned()),
             "capabilities" if *value == "all" => settings.capabilities = Capabilities::ALL,
+            "capabilities" if *value == "http" => {
+                settings.capabilities = Capabilities { http: true, ..Capabilities::NONE };
+            }
             "capabilities" => panic!("unknown capabilities {value}"),
             _ => {}
         }
@@ -109,7 +112,7 @@ fn show_status(text: &mut String, status: &Status) {
                 conditions(text, "  ", &parent.conditions);
             }
         }
-        StatusBody::Policy { ancestors } => {
+        StatusBody::Policy { ancestors } | StatusBody::Backend { ancestors } => {
             for ancestor in ancestors {
                 writeln!(text, "  ancestor {}", ancestor.ancestor).unwrap();
                 conditions(text, "  ", &ancestor.conditions);

@@ -11,7 +11,7 @@ use ir::{PortKey, Revision};
 use source::{Contents, Store};
 use translate::{
     BackendAddresses, Capabilities, Facts, PortFact, Settings, Snapshot, StatusBody, Statuses,
-    Translation, Translator, endpoint_map, finish, runtime_diagnostics, translate,
+    Translation, Translator, endpoint_map, endpoints, finish, runtime_diagnostics, translate,
 };
 
 /// The most that the API server takes for the message of a condition, in bytes.
@@ -87,7 +87,10 @@ fn snapshot(snapshot: &Snapshot, slices: &[Arc<EndpointSlice>], choice: &Choice)
 
     let table = ir::assemble(&translation.ir, Revision { epoch: 1, sequence: 1 }, None);
     ir::assemble(&translation.ir, Revision { epoch: 1, sequence: 2 }, Some(&table));
-    endpoint_map(&translation.ir, &snapshot.services, slices, settings.backend_addresses);
+    let names = endpoints::names(&translation.ir, snapshot);
+    let loopback = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    let names = names.into_iter().map(|name| (name, vec![loopback])).collect();
+    endpoint_map(&translation.ir, snapshot, slices, &names, settings.backend_addresses);
 
     let facts = facts(&translation, choice.ports_fail);
     let statuses = finish(&translation, &facts);
@@ -125,7 +128,7 @@ fn judge(statuses: &Statuses) {
             StatusBody::Route { parents } => {
                 lists.extend(parents.iter().map(|parent| &*parent.conditions));
             }
-            StatusBody::Policy { ancestors } => {
+            StatusBody::Policy { ancestors } | StatusBody::Backend { ancestors } => {
                 lists.extend(ancestors.iter().map(|ancestor| &*ancestor.conditions));
             }
         }
