@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    Action, Attachment, Backend, BackendEntry, Cluster, ClusterId, ClusterIndex, Filter, HttpRoute,
-    IrSet, Listener, ListenerId, ListenerIndex, ListenerTable, PortKey, PortKind, PortTable,
-    Revision, Rule, RuleEntry, RuleIndex, Table, Target,
+    Action, Attachment, Backend, BackendEntry, CertificateId, Cluster, ClusterId, ClusterIndex,
+    Filter, HttpRoute, IrSet, Listener, ListenerId, ListenerIndex, ListenerTable, PortKey,
+    PortKind, PortTable, Revision, Rule, RuleEntry, RuleIndex, Table, Target, UpstreamTls,
     exec::mirrors,
     index::{HashMap, HostIndex, RouteIndex},
 };
@@ -31,6 +31,8 @@ pub fn assemble(set: &IrSet, revision: Revision, previous: Option<&Table>) -> Ta
     let (mut l4, l4_routes) = (Vec::new(), l4::group(set));
     for ((id, listener), routes) in set.listeners.iter().zip(by_listener) {
         let index = ListenerIndex(number(listeners.len()));
+        let gateway = set.gateways.get(&listener.gateway);
+        clusters.identity = gateway.and_then(|gateway| gateway.client_certificate.clone());
         let first_rule = number(rules.len());
         for route in &routes {
             for rule in &route.rules {
@@ -41,7 +43,8 @@ pub fn assemble(set: &IrSet, revision: Revision, previous: Option<&Table>) -> Ta
         }
         let routes = route_index(id, routes, previous);
         let l4_routes = l4_routes.get(id).map_or(&[][..], Vec::as_slice);
-        let (l4, l4_hosts) = l4::entries((index, id), l4_routes, &mut l4, &mut clusters, previous);
+        let (l4, l4_hosts) =
+            l4::entries((index, &**listener), l4_routes, &mut l4, &mut clusters, previous);
         let listener = Arc::clone(listener);
         let table = ListenerTable { index, listener, first_rule, routes, l4, l4_hosts };
         listeners.push(keep_equal_listener(table, previous));
@@ -142,10 +145,19 @@ fn rule_entry(
 }
 
 fn backend_entry(backend: &Backend, total: &mut u64, clusters: &mut Clusters) -> BackendEntry {
+    share((backend, &backend.target), total, clusters)
+}
+
+/// A backend's share, at the end of which stands another target than its own.
+fn share(
+    (backend, target): (&Backend, &Target),
+    total: &mut u64,
+    clusters: &mut Clusters,
+) -> BackendEntry {
     *total = total.saturating_add(u64::from(backend.weight));
     BackendEntry {
         weight_end: *total,
-        cluster: clusters.index(&backend.target),
+        cluster: clusters.index(target),
         mirrors: mirror_clusters(&backend.filters, clusters),
     }
 }
@@ -159,6 +171,8 @@ fn mirror_clusters(filters: &[Filter], clusters: &mut Clusters) -> Vec<Option<Cl
 struct Clusters {
     list: Vec<ClusterId>,
     known: HashMap<Key, ClusterIndex>,
+    /// What the Gateway at hand shows to backends.
+    identity: Option<CertificateId>,
 }
 
 /// Equal by everything, hashed by what tells most clusters apart.
@@ -176,13 +190,24 @@ impl Clusters {
     fn index(&mut self, target: &Target) -> Option<ClusterIndex> {
         match target {
             Target::Cluster(id) => {
+                let id = self.identified(id);
                 Some(*self.known.entry(Key(Arc::clone(&id.0))).or_insert_with(|| {
-                    self.list.push(id.clone());
+                    self.list.push(id);
                     ClusterIndex(number(self.list.len().saturating_sub(1)))
                 }))
             }
             Target::Fail(_) => None,
         }
+    }
+
+    /// The cluster with the certificate of the Gateway, where TLS has no other.
+    fn identified(&self, id: &ClusterId) -> ClusterId {
+        let (Some(identity), Some(tls)) = (&self.identity, &id.0.tls) else { return id.clone() };
+        if tls.client_certificate.is_some() {
+            return id.clone();
+        }
+        let tls = UpstreamTls { client_certificate: Some(identity.clone()), ..(**tls).clone() };
+        ClusterId(Arc::new(Cluster { tls: Some(Arc::new(tls)), ..(*id.0).clone() }))
     }
 }
 

@@ -61,11 +61,14 @@ pub(super) fn host(host: Option<&HostPattern>) -> String {
 }
 
 fn dump_gateway(gateway: &Gateway, out: &mut Lines) {
-    let Gateway { object, class, listeners } = gateway;
+    let Gateway { object, class, listeners, client_certificate } = gateway;
     out.line(0, format_args!("{object}:"));
     out.line(1, format_args!("class: {class}"));
     for listener in listeners {
         out.line(1, format_args!("serves: {listener}"));
+    }
+    if let Some(id) = client_certificate {
+        out.line(1, format_args!("shows to backends: {}", id.0));
     }
 }
 
@@ -150,10 +153,13 @@ fn dump_http_route(route: &HttpRoute, out: &mut Lines) {
 }
 
 fn dump_l4_route(route: &L4Route, out: &mut Lines) {
-    let L4Route { object, created, attachments, origin, backends } = route;
+    let L4Route { object, created, attachments, origin, backends, passthrough } = route;
     out.line(0, format_args!("{object}: {}", at(origin, object)));
     dump_attachments(*created, attachments, out);
     action::dump_backends(backends, object, 1, out);
+    for target in passthrough.iter().flatten() {
+        out.line(1, format_args!("passed through to {}", action::target(target)));
+    }
 }
 
 fn dump_attachments(created: Option<i64>, attachments: &[Attachment], out: &mut Lines) {

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use crate::{Filter, HostPattern, ObjectRef, Origin, TlsTermination};
+use crate::{CertificateId, Filter, HostPattern, ObjectRef, Origin, TlsTermination};
 
 /// One Gateway and the listeners that are good enough to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub struct Gateway {
     pub class: Arc<str>,
     /// Own listeners first, then those of ListenerSets, in merge order (GEP-1713).
     pub listeners: Vec<ListenerId>,
+    /// Shown to backends that are reached by TLS and ask for a certificate, unless their own
+    /// [`crate::UpstreamTls`] has another one.
+    pub client_certificate: Option<CertificateId>,
 }
 
 /// A listener by the object that declares it (Gateway or ListenerSet) and its section name.

@@ -169,6 +169,9 @@ pub struct L4Route {
     pub attachments: Vec<Attachment>,
     pub origin: Origin,
     pub backends: Vec<Backend>,
+    /// The targets for listeners that pass TLS through, parallel to `backends`: TLS to backends is
+    /// the client's there. `None` when they are the same.
+    pub passthrough: Option<Vec<Target>>,
 }
 
 impl fmt::Display for PathMatch {

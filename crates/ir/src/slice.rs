@@ -47,6 +47,8 @@ impl IrSet {
         };
         let mut named =
             Named { set: self, certificates: BTreeMap::new(), bundles: BTreeMap::new() };
+        let shown = slice.gateways.values().filter_map(|own| own.client_certificate.as_ref());
+        shown.for_each(|id| named.certificate(id));
         slice.listeners.values().for_each(|listener| named.by_listener(listener));
         slice.for_each_cluster(|cluster| named.by_cluster(cluster));
         let Named { certificates, bundles, .. } = named;
@@ -72,7 +74,7 @@ impl IrSet {
     }
 
     /// Each cluster as often as it is named.
-    fn for_each_cluster(&self, mut each: impl FnMut(&Cluster)) {
+    pub fn for_each_cluster(&self, mut each: impl FnMut(&Cluster)) {
         let Self {
             gateways: _,
             listeners,
@@ -94,6 +96,9 @@ impl IrSet {
         }
         for route in l4_routes.values() {
             backends(&route.backends, &mut each);
+            for to in route.passthrough.iter().flatten() {
+                target(to, &mut each);
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ pub struct UpstreamTls {
     pub authorities: Authorities,
     /// The peer's certificate must have one of these; when empty, `server_name`.
     pub subject_alt_names: Vec<SubjectAltName>,
-    /// Shown when the peer asks for one.
+    /// Shown when the peer asks for one. In a set, only where the backend has one of its own: in the
+    /// table, also that of the Gateway.
     pub client_certificate: Option<CertificateId>,
     pub options: TlsOptions,
 }
@@ -51,7 +52,7 @@ pub struct UpstreamTls {
 pub enum Authorities {
     /// Those that the machine trusts.
     System,
-    /// Any certificate of any bundle. Never empty.
+    /// Any certificate of any bundle; nobody when empty.
     Bundles(Vec<TrustBundleId>),
 }
 

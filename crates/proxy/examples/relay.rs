@@ -102,8 +102,10 @@ fn set_of(
     let mut set = IrSet::default();
     let listeners = vec![id.clone()];
     let class = "relay".into();
-    set.gateways
-        .insert(Arc::clone(&gateway), Arc::new(Gateway { object: gateway, class, listeners }));
+    set.gateways.insert(
+        Arc::clone(&gateway),
+        Arc::new(Gateway { object: gateway, class, listeners, client_certificate: None }),
+    );
     let attachments = vec![Attachment { listener: id.clone(), hosts: vec![None] }];
     set.listeners.insert(id, Arc::new(listener));
     set.http_routes.insert(

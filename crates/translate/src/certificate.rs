@@ -145,7 +145,8 @@ fn parse(name: &ObjectName, secret: &Secret) -> Parsed {
         );
         return Err((Code::CertificateKeyMismatch, message));
     }
-    let id = digest(&chain, &key);
+    let parts = chain.iter().map(AsRef::as_ref).chain([key.secret_der()]);
+    let id = CertificateId(digest(parts));
     Ok(Arc::new(Certificate {
         id,
         origin: whole(&named_ref("", "Secret", name)),
@@ -197,27 +198,13 @@ fn dns_names(certificate: &X509Certificate<'_>) -> Vec<HostPattern> {
     patterns
 }
 
-/// SHA-256 over chain and key, each with its length in front.
-fn digest(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> CertificateId {
+/// SHA-256 over parts, each with its length in front, in hexadecimal.
+pub(crate) fn digest<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Arc<str> {
     let mut context = Context::new(&SHA256);
-    let parts = chain.iter().map(AsRef::as_ref).chain([key.secret_der()]);
     for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
     let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    CertificateId(hex.into())
-}
-
-/// Whether PEM text holds at least one readable certificate, as a certificate authority must.
-pub(crate) fn is_authority(pem: &[u8]) -> bool {
-    let mut count = 0_usize;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let readable = certificate.is_ok_and(|der| X509Certificate::from_der(&der).is_ok());
-        if !readable {
-            return false;
-        }
-        count = count.saturating_add(1);
-    }
-    count > 0
+    hex.into()
 }

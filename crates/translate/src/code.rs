@@ -101,6 +101,7 @@ codes! {
     ParentKindNotServed "PC0211" Note "The kind of the parent is not served";
     BackendAddressRefused "PC0212" Error "The endpoint address is not allowed as a backend";
     ServiceSettingInvalid "PC0213" Warning "An annotation of the Service has a value that is not understood";
+    BackendPolicyUnusable "PC0214" Error "The policy of the backend asks for TLS that cannot be given";
     BackendPortForbidden "PC0250" Error "The reference to an XBackend names a port";
     BackendNotUsable "PC0251" Error "The XBackend cannot be used";
     XBackendInvalid "PC0252" Error "The XBackend is not valid";

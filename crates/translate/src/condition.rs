@@ -320,6 +320,7 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::ParentKindNotServed
         | Code::BackendAddressRefused
         | Code::ServiceSettingInvalid
+        | Code::BackendPolicyUnusable
         | Code::ClassNotFound
         | Code::NotOurClass
         | Code::NoDefaultGateway

@@ -1,4 +1,4 @@
-//! Settings of a listener's HTTP edge, from annotations of the Gateway and from parameters.
+//! Settings of a listener's edge, from annotations of the Gateway and from parameters.
 //!
 //! Layers, later ones win: ConfigMap of the class, ConfigMap of the Gateway, annotations of the
 //! Gateway. In each, `key.listener` is for one listener of the Gateway and wins over `key`.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use ir::{EscapedSlashes, HttpSettings, TrustedPeers};
+use ir::{ConnectionSettings, EscapedSlashes, HttpSettings, TrustedPeers};
 
 use crate::hint::nearest;
 use crate::limits::TRUSTED_NETWORKS_MAX;
@@ -18,9 +18,18 @@ pub(crate) const TRUSTED_HOPS: &str = "trusted-hops";
 pub(crate) const TRUSTED_PROXIES: &str = "trusted-proxies";
 pub(crate) const ESCAPED_SLASHES: &str = "escaped-slashes";
 pub(crate) const MERGE_SLASHES: &str = "merge-slashes";
+pub(crate) const PROXY_PROTOCOL: &str = "proxy-protocol";
+pub(crate) const MAX_CONNECTIONS: &str = "max-connections";
 
 /// Every key, as an annotation behind [`ANNOTATION_PREFIX`] or as a ConfigMap's key.
-pub const EDGE_KEYS: &[&str] = &[TRUSTED_HOPS, TRUSTED_PROXIES, ESCAPED_SLASHES, MERGE_SLASHES];
+pub const EDGE_KEYS: &[&str] = &[
+    TRUSTED_HOPS,
+    TRUSTED_PROXIES,
+    ESCAPED_SLASHES,
+    MERGE_SLASHES,
+    PROXY_PROTOCOL,
+    MAX_CONNECTIONS,
+];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Layer {
@@ -28,6 +37,8 @@ struct Layer {
     networks: Option<Vec<IpNet>>,
     escaped_slashes: Option<EscapedSlashes>,
     keep_empty_segments: Option<bool>,
+    proxy_protocol: Option<bool>,
+    connections_max: Option<u32>,
 }
 
 /// The settings of a Gateway for all its listeners.
@@ -82,6 +93,20 @@ impl Edge {
                 layer.keep_empty_segments = Some(!parsed.unwrap_or(true));
                 parsed.map(drop).ok_or_else(|| refused(key, value, "true or false"))
             }
+            PROXY_PROTOCOL => {
+                let parsed = match value {
+                    "accept" => Some(true),
+                    "off" => Some(false),
+                    _ => None,
+                };
+                layer.proxy_protocol = Some(parsed.unwrap_or_default());
+                parsed.map(drop).ok_or_else(|| refused(key, value, "accept or off"))
+            }
+            MAX_CONNECTIONS => {
+                let parsed = value.parse::<u32>().ok().filter(|max| *max > 0);
+                layer.connections_max = parsed.or(layer.connections_max);
+                parsed.map(drop).ok_or_else(|| refused(key, value, "a number above 0"))
+            }
             _ => Err(Refused {
                 message: format!("\"{key}\" is not a setting; use one of {}", EDGE_KEYS.join(", ")),
                 hint: nearest(key, EDGE_KEYS.iter().copied()),
@@ -114,6 +139,19 @@ impl Edge {
                 .keep_empty_segments
                 .or(common.keep_empty_segments)
                 .unwrap_or_default(),
+        }
+    }
+
+    /// As [`Self::settings`], for connections as a whole.
+    pub(crate) fn connection(&self, name: Option<&str>) -> ConnectionSettings {
+        let own = name.and_then(|name| self.listeners.get(name));
+        let common = &self.common;
+        ConnectionSettings {
+            proxy_protocol: own
+                .and_then(|own| own.proxy_protocol)
+                .or(common.proxy_protocol)
+                .unwrap_or_default(),
+            connections_max: own.and_then(|own| own.connections_max).or(common.connections_max),
         }
     }
 }

@@ -32,7 +32,9 @@ pub mod settings;
 pub mod snapshot;
 pub mod status;
 pub mod support;
+mod tls_options;
 pub mod translator;
+mod trust;
 mod world;
 mod x_backend;
 
@@ -46,9 +48,10 @@ pub use finish::{
 pub use ir::ObjectRef;
 pub use merge::{merge, render};
 pub use plan::{AddressRequest, Plan, PlannedPort, Reach};
-pub use refs::LOAD_BALANCING;
+pub use refs::{LOAD_BALANCING, PROXY_PROTOCOL};
 pub use settings::{AddressPool, BackendAddresses, Capabilities, Placement, Settings};
 pub use snapshot::{Issues, ObjMap, Snapshot};
 pub use status::{Condition, Status, StatusBody, Statuses};
 pub use support::{FieldSupport, Support, field_support};
+pub use tls_options::TLS_OPTIONS;
 pub use translator::{Translation, Translator, translate};

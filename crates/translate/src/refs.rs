@@ -5,7 +5,10 @@ use std::sync::Arc;
 use api::{
     BackendObjectReference, ObjectName, Service, ServicePort, ServiceType, TransportProtocol,
 };
-use ir::{BackendProtocol, Balance, Cluster, ClusterId, Locality, ObjectRef, Origin};
+use ir::{
+    BackendProtocol, Balance, Cluster, ClusterId, Locality, ObjectRef, Origin, ProxyProtocol,
+    UpstreamTls,
+};
 
 use crate::code::Code;
 use crate::grants::Reference;
@@ -17,6 +20,9 @@ use crate::x_backend;
 
 /// Annotation of a Service: how requests are spread over its endpoints.
 pub const LOAD_BALANCING: &str = "portcullis.dev/load-balancing";
+
+/// Annotation of a Service: the header that tells its endpoints who the client is.
+pub const PROXY_PROTOCOL: &str = "portcullis.dev/proxy-protocol";
 
 /// What a reference to a backend means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +51,13 @@ pub(crate) struct Refusal {
     pub(crate) related: Vec<(Origin, String)>,
     /// The backend, when it exists and may be used but not reached.
     pub(crate) backend: Option<Arc<ObjectRef>>,
+    /// Where a listener that passes TLS through sends connections all the same.
+    pub(crate) passthrough: Option<ClusterId>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: Code, message: String) -> Self {
-        Self { code, message, hint: None, related: Vec::new(), backend: None }
+        Self { code, message, hint: None, related: Vec::new(), backend: None, passthrough: None }
     }
 }
 
@@ -113,17 +121,13 @@ fn follow(
         return Err(refusal);
     };
     let service_port = usable_port(service, &name, port)?;
-    if let Some(mut refusal) = world.secured.refusal(&name, service_port) {
-        refusal.backend = Some(service_ref(&name));
-        return Err(refusal);
-    }
-    let protocol = protocol(world, &name, service_port, route)?;
+    let tls = upstream_tls(world, service, &name, service_port, route)?;
+    let protocol = protocol(world, &name, service_port, route, tls.is_some())?;
     let wanted = world.traffic.wanted(&name);
     let cluster = Cluster {
-        balance: balance(service).unwrap_or_default(),
+        tls,
         retry_budget: wanted.and_then(|wanted| wanted.retry_budget),
-        locality: locality(service),
-        ..Cluster::new(service_ref(&name), port, protocol)
+        ..plain(service, &name, port, protocol)
     };
     Ok(Resolution::Reached(Reached {
         cluster: ClusterId(Arc::new(cluster)),
@@ -190,6 +194,7 @@ fn protocol(
     name: &ObjectName,
     port: &ServicePort,
     route: RouteType,
+    has_tls: bool,
 ) -> Result<BackendProtocol, Refusal> {
     let capabilities = &world.settings.capabilities;
     let refused = |what: &str| {
@@ -207,20 +212,26 @@ fn protocol(
         )));
     }
     let app = port.app_protocol.as_deref().unwrap_or_default();
-    let plain_h2 = ["kubernetes.io/h2c", "h2c", "http2", "grpc"];
+    let http2 = ["kubernetes.io/h2c", "h2c", "http2", "grpc", "grpcs"];
+    let websocket = ["kubernetes.io/ws", "kubernetes.io/wss", "wss"];
     let secured = ["https", "tls", "kubernetes.io/https", "kubernetes.io/wss", "wss", "grpcs"];
     match route {
         RouteType::Tcp | RouteType::Tls | RouteType::Udp => Ok(default_protocol(route)),
-        RouteType::Http | RouteType::Grpc if secured.contains(&app) => Err(refused(&format!(
-            "has appProtocol {app}, which needs TLS towards the backend; that is not served yet"
-        ))),
-        RouteType::Http if app == "kubernetes.io/ws" && !capabilities.websocket => {
-            Err(refused("has appProtocol kubernetes.io/ws, which is not served"))
+        RouteType::Http | RouteType::Grpc if secured.contains(&app) && !has_tls => {
+            Err(refused(&format!(
+                "has appProtocol {app}, but no BackendTLSPolicy says how to verify the backend"
+            )))
         }
-        RouteType::Http if plain_h2.contains(&app) && !capabilities.h2c_backends => Err(refused(
+        RouteType::Http if websocket.contains(&app) && !capabilities.websocket => {
+            Err(refused(&format!("has appProtocol {app}, which is not served")))
+        }
+        RouteType::Http if http2.contains(&app) && !capabilities.h2c_backends => Err(refused(
             &format!("has appProtocol {app}, but HTTP/2 to backends is not served yet"),
         )),
-        RouteType::Http if plain_h2.contains(&app) => Ok(BackendProtocol::Http2),
+        RouteType::Http if http2.contains(&app) => Ok(BackendProtocol::Http2),
+        RouteType::Http if has_tls && capabilities.h2c_backends && !websocket.contains(&app) => {
+            Ok(BackendProtocol::Negotiated)
+        }
         RouteType::Http | RouteType::Grpc => Ok(default_protocol(route)),
     }
 }
@@ -247,24 +258,73 @@ fn locality(service: &Service) -> Locality {
     }
 }
 
+/// A port of a Service with what its annotations say, without TLS.
+fn plain(service: &Service, name: &ObjectName, port: u16, protocol: BackendProtocol) -> Cluster {
+    Cluster {
+        balance: balance(service).unwrap_or_default(),
+        locality: locality(service),
+        proxy_protocol: proxy_protocol(service).filter(|_| protocol != BackendProtocol::Udp),
+        ..Cluster::new(service_ref(name), port, protocol)
+    }
+}
+
+/// TLS to a port, as policies ask for it; datagrams have none.
+fn upstream_tls(
+    world: &World<'_>,
+    service: &Service,
+    name: &ObjectName,
+    port: &ServicePort,
+    route: RouteType,
+) -> Result<Option<Arc<UpstreamTls>>, Refusal> {
+    if route == RouteType::Udp {
+        return Ok(None);
+    }
+    match world.secured.upstream(world, name, port) {
+        None => Ok(None),
+        Some(Ok(tls)) => Ok(Some(tls)),
+        Some(Err(mut refusal)) => {
+            refusal.backend = Some(service_ref(name));
+            if route == RouteType::Tls {
+                let cluster = plain(service, name, port.port, BackendProtocol::Tcp);
+                refusal.passthrough = Some(ClusterId(Arc::new(cluster)));
+            }
+            Err(refusal)
+        }
+    }
+}
+
+fn proxy_protocol(service: &Service) -> Option<ProxyProtocol> {
+    service.metadata.annotations.get(PROXY_PROTOCOL).and_then(|text| parse_proxy_protocol(text))
+}
+
+fn parse_proxy_protocol(text: &str) -> Option<ProxyProtocol> {
+    match text {
+        "v1" => Some(ProxyProtocol::V1),
+        "v2" => Some(ProxyProtocol::V2),
+        _ => None,
+    }
+}
+
 /// Findings about the annotations of Services.
 pub(crate) fn service_settings(world: &World<'_>) -> Vec<crate::Diagnostic> {
     let mut findings = Vec::new();
     for (name, service) in &world.snapshot.services {
-        let Some(value) = service.metadata.annotations.get(LOAD_BALANCING) else { continue };
-        if parse_balance(value).is_none() {
-            let origin = at(&service_ref(name), &format!("metadata.annotations[{LOAD_BALANCING}]"));
+        let mut find = |key: &str, message: String, effect: &str| {
+            let origin = at(&service_ref(name), &format!("metadata.annotations[{key}]"));
+            let code = Code::ServiceSettingInvalid;
+            let finding = crate::Diagnostic::new(code, origin, crate::Target::Nothing, message);
+            findings.push(finding.with_effect(effect));
+        };
+        let annotation = |key: &str| service.metadata.annotations.get(key);
+        if let Some(value) = annotation(LOAD_BALANCING).filter(|v| parse_balance(v).is_none()) {
             let message =
                 format!("\"{value}\" is not a way to balance; use round-robin or least-request");
-            findings.push(
-                crate::Diagnostic::new(
-                    Code::ServiceSettingInvalid,
-                    origin,
-                    crate::Target::Nothing,
-                    message,
-                )
-                .with_effect("round-robin is used"),
-            );
+            find(LOAD_BALANCING, message, "round-robin is used");
+        }
+        let wrong = annotation(PROXY_PROTOCOL).filter(|v| parse_proxy_protocol(v).is_none());
+        if let Some(value) = wrong {
+            let message = format!("\"{value}\" is no version of the PROXY protocol; use v1 or v2");
+            find(PROXY_PROTOCOL, message, "no PROXY header is sent");
         }
     }
     findings

@@ -92,7 +92,7 @@ impl Translator {
         let routes = self.routes(&world, &gateways, same_surroundings);
         let certificates = std::mem::take(&mut gateways.certificates);
         let mut translation = collect(&world, classes, &gateways, &routes);
-        keep_used(&mut translation.ir, certificates);
+        keep_used(&mut translation.ir, certificates, world.trust.bundles());
         translation
     }
 

@@ -11,6 +11,7 @@ use crate::policy::backend_tls::Secured;
 use crate::policy::traffic::Traffic;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+use crate::trust::Trust;
 
 /// The label every namespace has, set by the API server to the namespace's own name.
 pub(crate) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -21,6 +22,7 @@ pub(crate) struct World<'a> {
     pub(crate) grants: Grants<'a>,
     pub(crate) secured: Secured<'a>,
     pub(crate) traffic: Traffic<'a>,
+    pub(crate) trust: Trust<'a>,
 }
 
 impl<'a> World<'a> {
@@ -31,6 +33,7 @@ impl<'a> World<'a> {
             grants: Grants::new(snapshot),
             secured: Secured::new(snapshot),
             traffic: Traffic::new(snapshot, settings),
+            trust: Trust::new(snapshot),
         }
     }
 

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Clusters, backend_entry, number};
+use super::{Clusters, number, share};
 use crate::{
-    Attachment, IrSet, L4Entry, L4Index, L4Route, ListenerId, ListenerIndex, Table,
-    index::HostIndex,
+    Attachment, IrSet, L4Entry, L4Index, L4Route, Listener, ListenerId, ListenerIndex, Protocol,
+    Table, Target, index::HostIndex,
 };
 
 /// For each listener: its routes, oldest first. Age without a timestamp comes last; then namespace
@@ -36,7 +36,7 @@ pub(super) fn group(set: &IrSet) -> BTreeMap<&ListenerId, Vec<&Arc<L4Route>>> {
 
 /// Adds the entries of one listener to `all` and returns them with the index of their hostnames.
 pub(super) fn entries(
-    (listener, id): (ListenerIndex, &ListenerId),
+    (listener, entity): (ListenerIndex, &Listener),
     routes: &[&Arc<L4Route>],
     all: &mut Vec<Arc<L4Entry>>,
     clusters: &mut Clusters,
@@ -45,15 +45,20 @@ pub(super) fn entries(
     let mut own = Vec::with_capacity(routes.len());
     let mut hosts = HostIndex::default();
     for (position, route) in (0_u32..).zip(routes) {
-        let attached = route.attachments.iter().filter(|attached| attached.listener == *id);
+        let attached = route.attachments.iter().filter(|attached| attached.listener == entity.id);
         for host in attached.flat_map(|attached| &attached.hosts) {
             hosts.insert(host.as_ref(), position);
         }
         let mut total_weight = 0_u64;
+        let passed = route.passthrough.as_deref().filter(|_| passes(entity)).unwrap_or_default();
         let backends = route
             .backends
             .iter()
-            .map(|backend| backend_entry(backend, &mut total_weight, clusters))
+            .enumerate()
+            .map(|(position, backend)| {
+                let target: &Target = passed.get(position).unwrap_or(&backend.target);
+                share((backend, target), &mut total_weight, clusters)
+            })
             .collect();
         let index = L4Index(number(all.len()));
         let route = Arc::clone(route);
@@ -64,4 +69,15 @@ pub(super) fn entries(
         own.push(entry);
     }
     (own, hosts)
+}
+
+fn passes(listener: &Listener) -> bool {
+    match listener.protocol {
+        Protocol::TlsPassthrough => true,
+        Protocol::Http
+        | Protocol::Https(_)
+        | Protocol::TlsTerminate(_)
+        | Protocol::Tcp
+        | Protocol::Udp => false,
+    }
 }

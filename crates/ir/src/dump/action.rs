@@ -182,7 +182,7 @@ fn dump_session(session: &SessionPersistence, object: &ObjectRef, depth: usize, 
     out.line(depth, format_args!("{text} {}", at(origin, object)));
 }
 
-fn target(target: &Target) -> String {
+pub(super) fn target(target: &Target) -> String {
     match target {
         Target::Cluster(id) => cluster(&id.0),
         Target::Fail(reason) => fail(*reason).to_owned(),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ir::{IrSet, L4Route, ListenerTable, Protocol, Revision, Table, Target, assemble};
+use ir::{
+    BackendProtocol, Cluster, ClusterId, IrSet, L4Route, ListenerTable, Protocol, Revision, Table,
+    Target, assemble,
+};
 
 use crate::support::{attachment, backend, listener, object, origin, set};
 
@@ -14,6 +17,7 @@ fn l4(name: &str, created: Option<i64>, hosts: &[&str]) -> L4Route {
         created,
         attachments: vec![attachment("l4", hosts)],
         backends: vec![backend(name, 1)],
+        passthrough: None,
     }
 }
 
@@ -106,4 +110,20 @@ fn an_unchanged_listener_is_shared_and_a_changed_route_is_not() {
     let changed = assemble(&changed, Revision::default(), Some(&before));
     assert_eq!(changed.l4[0].total_weight, 2);
     assert!(!Arc::ptr_eq(&before.listeners[0], &changed.listeners[0]));
+}
+
+#[test]
+fn a_passthrough_listener_takes_the_targets_for_it_and_a_terminating_one_those_of_the_backends() {
+    let service = || Arc::new(ir::ObjectRef::new("", "Service", "default", "secured"));
+    let passed = Cluster::new(service(), 443, BackendProtocol::Tcp);
+    let mut route = l4("r", None, &["*"]);
+    route.passthrough = Some(vec![Target::Cluster(ClusterId(Arc::new(passed)))]);
+    let name = |protocol| {
+        let table = table(protocol, vec![route.clone()]);
+        let entry = Arc::clone(only(&table).l4_for(None).expect("the route"));
+        let cluster = entry.backends[0].cluster.and_then(|index| table.cluster(index));
+        cluster.expect("a cluster").0.backend.name.to_string()
+    };
+    assert_eq!(name(Protocol::TlsPassthrough), "secured");
+    assert_eq!(name(Protocol::TlsTerminate(ir::TlsTermination::default())), "r");
 }

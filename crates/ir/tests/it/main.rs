@@ -17,6 +17,8 @@ mod filters;
 #[cfg(test)]
 mod hostnames;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod l4;
 #[cfg(test)]
 mod naive;

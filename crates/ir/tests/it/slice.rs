@@ -31,8 +31,12 @@ fn attached(name: &str, listeners: &[&Listener]) -> HttpRoute {
 fn gateways(names: &[&str]) -> BTreeMap<Arc<ObjectRef>, Arc<Gateway>> {
     let gateway = |name: &&str| {
         let object = object("Gateway", name);
-        let gateway =
-            Gateway { object: Arc::clone(&object), class: "a".into(), listeners: Vec::new() };
+        let gateway = Gateway {
+            object: Arc::clone(&object),
+            class: "a".into(),
+            listeners: Vec::new(),
+            client_certificate: None,
+        };
         (object, Arc::new(gateway))
     };
     names.iter().map(gateway).collect()
@@ -129,6 +133,7 @@ fn l4_routes_are_narrowed_as_well() {
         attachments: attached("any", &[&here, &there]).attachments,
         origin: origin(&object("TCPRoute", "both"), "spec.rules[0]"),
         backends: vec![backend("tcp", None)],
+        passthrough: None,
     };
     whole.l4_routes.insert(Arc::clone(&route.object), Arc::new(route));
     let slice = whole.for_gateway(&object("Gateway", "two"));

@@ -131,7 +131,7 @@ wire! {
     enum HostPattern { 0 => Exact(name), 1 => Wildcard(suffix) }
 
     // ---- gateways and listeners
-    struct Gateway { object, class, listeners }
+    struct Gateway { object, class, listeners, client_certificate }
     struct ListenerId { owner, name }
     enum BindAddress { 0 => Any, 1 => Ip(address) }
     struct Listener {
@@ -171,7 +171,7 @@ wire! {
     enum ValueMatch { 0 => Exact(text), 1 => Regex(pattern) }
     struct Timeouts { request, backend_request }
     struct Retry { attempts, codes, backoff }
-    struct L4Route { object, created, attachments, origin, backends }
+    struct L4Route { object, created, attachments, origin, backends, passthrough }
 
     // ---- filters
     enum Filter {

@@ -220,6 +220,7 @@ pub(crate) fn gateway(name: &str, routes: &[(&str, &str)]) -> IrSet {
         object: Arc::clone(&object),
         class: "portcullis".into(),
         listeners: vec![id.clone()],
+        client_certificate: None,
     };
     let routes = routes.iter().map(|(name, path)| route(&object, name, path));
     IrSet {

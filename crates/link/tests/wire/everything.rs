@@ -22,6 +22,7 @@ pub(crate) fn entities() -> Vec<Entity> {
             object: object("Gateway"),
             class: "portcullis".into(),
             listeners: vec![listener_id("a"), listener_id("b")],
+            client_certificate: Some(CertificateId("1f".into())),
         })),
         Entity::Certificate(Arc::new(Certificate {
             id: CertificateId("1f".into()),
@@ -45,6 +46,14 @@ pub(crate) fn entities() -> Vec<Entity> {
             attachments: vec![attachment()],
             origin: origin("spec.rules[0]"),
             backends: clusters().map(backend).collect(),
+            passthrough: Some(vec![
+                Target::Fail(FailReason::InvalidBackend),
+                Target::Cluster(ClusterId(Arc::new(Cluster::new(
+                    object("Service"),
+                    443,
+                    BackendProtocol::Tcp,
+                )))),
+            ]),
         })),
     ];
     all.extend(listeners().map(|listener| Entity::Listener(Arc::new(listener))));

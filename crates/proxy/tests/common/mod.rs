@@ -45,6 +45,7 @@ impl Config {
                 object: Arc::clone(&gateway),
                 class: "portcullis".into(),
                 listeners: Vec::new(),
+                client_certificate: None,
             }),
         );
         Self { set, endpoints: EndpointMap::new(), gateway, sequence: 0 }

@@ -65,7 +65,7 @@ pub(super) fn of(code: Code) -> &'static str {
             "A Service of type ExternalName can point at anything, private names included, and would let one tenant reach what others protect. It is refused as a backend and its share answers 500."
         }
         Code::BackendNeedsTls => {
-            "A BackendTLSPolicy asks for TLS to this Service, and TLS towards backends is not served yet or the policy cannot be used. Plaintext would break the promise of the policy, so the share answers 500."
+            "A BackendTLSPolicy asks for TLS to this Service, and this data plane cannot speak TLS to backends. Plaintext would break the promise of the policy, so the share answers 500."
         }
         Code::OutsideSnapshot => {
             "What was read does not hold the object that is named. Since only a part of the configuration was read, it counts as unknown, not as missing. Give the rest with `--with`, or say that everything is there with `--complete`."
@@ -90,6 +90,9 @@ pub(super) fn of(code: Code) -> &'static str {
         }
         Code::XBackendInvalid => {
             "A field of the XBackend has a value that is not served, or that does not fit the others. It is not used as a backend at all, so that nothing is reached in another way than it says."
+        }
+        Code::BackendPolicyUnusable => {
+            "A BackendTLSPolicy asks for TLS to this Service, but what it asks for cannot be given: see the conditions of the policy. Plaintext would break its promise, so the share answers 500 (or closes the connection, for TLS and TCP routes) until the policy is repaired."
         }
         Code::ClassParametersInvalid => {
             "`parametersRef` of the GatewayClass must name a ConfigMap with keys that Portcullis documents. Anything else cannot be honoured, so the class is not accepted."
@@ -302,13 +305,13 @@ pub(super) fn of(code: Code) -> &'static str {
             "A listener that terminates TLS needs at least one entry in `tls.certificateRefs`. The listener is not opened."
         }
         Code::TlsOptionUnsupported => {
-            "The key in `tls.options` is not one that is known. Since it may restrict who can connect, the listener is not opened without it."
+            "The key in `tls.options` is not one that is known, its value is not understood, or the options exclude each other. Since an option may restrict who can connect, the listener is not opened without it. `portcullis.dev/tls-min-version` and `portcullis.dev/tls-max-version` take 1.2 or 1.3, `portcullis.dev/tls-cipher-suites` a list of suites by their IANA names with commas between them."
         }
         Code::FrontendCaInvalid => {
-            "The ConfigMap does not exist, has no key `ca.crt`, or its PEM cannot be read. Client certificates are not checked against it."
+            "The ConfigMap or ClusterTrustBundle does not exist, has no certificates (under the key `ca.crt`, or in `spec.trustBundle`), or its PEM cannot be read. Client certificates are not checked against it."
         }
         Code::FrontendCaKind => {
-            "Certificate authorities for client certificates are read from ConfigMaps. The kind that is named cannot be used."
+            "Certificate authorities for client certificates are read from ConfigMaps and ClusterTrustBundles. The kind that is named cannot be used, or the data plane cannot follow it."
         }
         Code::FrontendCaNotPermitted => {
             "The certificate authority lies in another namespace, and no ReferenceGrant there names Gateways of this namespace."
@@ -317,7 +320,7 @@ pub(super) fn of(code: Code) -> &'static str {
             "None of the certificate authorities for client certificates can be used, so no client could ever be let in. The listener is not opened."
         }
         Code::FrontendValidationUnsupported => {
-            "The Gateway asks for client certificates, which are not checked yet. Serving without the check would let anybody in, so the HTTPS listeners it concerns are not opened."
+            "The Gateway asks for client certificates in a way that cannot be honoured. Serving without the check would let anybody in, so the HTTPS listeners it concerns are not opened."
         }
         Code::ClientCertificateInvalid => {
             "`tls.backend.clientCertificateRef` does not lead to a usable certificate. The Gateway serves, but cannot identify itself to backends."
@@ -341,7 +344,7 @@ pub(super) fn of(code: Code) -> &'static str {
             "Without a usable certificate authority no backend can be verified. Connections fail and requests answer 500; they never fall back to plaintext."
         }
         Code::PolicyNotServed => {
-            "TLS towards backends is not served yet. The backends of the policy's targets answer 500, because plaintext would break what the policy promises."
+            "This data plane cannot speak TLS to backends. The backends of the policy's targets answer 500, because plaintext would break what the policy promises."
         }
         Code::PolicyInvalid => {
             "The policy asks for a combination that the API does not allow, or for a value that is not known. The targets of a BackendTLSPolicy answer 500, since they are not reached in plaintext; any other policy has no effect, and its targets are served as if it were not there."

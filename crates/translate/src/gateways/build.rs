@@ -1,9 +1,9 @@
 //! What is left to serve: gateways and listeners of the IR, and their statuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ir::{ConnectionSettings, IrSet, Listener, ListenerId, Protocol, TlsTermination};
+use ir::{Authorities, IrSet, Listener, ListenerId, Protocol, TlsTermination};
 
 use crate::code::Code;
 use crate::condition::ConditionType;
@@ -58,6 +58,7 @@ pub(crate) fn build(work: &GatewayWork<'_>, ir: &mut IrSet) {
         object: Arc::clone(&work.object),
         class: Arc::clone(&work.gateway.spec.gateway_class_name),
         listeners: names,
+        client_certificate: work.client_certificate.clone(),
     };
     ir.gateways.insert(Arc::clone(&work.object), Arc::new(gateway));
 }
@@ -65,7 +66,8 @@ pub(crate) fn build(work: &GatewayWork<'_>, ir: &mut IrSet) {
 fn lower(work: &GatewayWork<'_>, listener: &ListenerWork<'_>) -> Option<Listener> {
     let tls = || TlsTermination {
         certificates: listener.certificates.clone(),
-        ..TlsTermination::default()
+        client_validation: listener.client_validation.clone(),
+        options: listener.tls_options.clone(),
     };
     let protocol = match listener.shape? {
         Shape::Http => Protocol::Http,
@@ -86,24 +88,38 @@ fn lower(work: &GatewayWork<'_>, listener: &ListenerWork<'_>) -> Option<Listener
         protocol,
         hostname: listener.hostname.clone(),
         http: work.edge.settings(own_name),
-        connection: ConnectionSettings::default(),
+        connection: work.edge.connection(own_name),
         filters: Vec::new(),
     })
 }
 
-/// Certificates that a served listener names.
+/// Certificates and authorities that something served names.
 pub(crate) fn keep_used(
     ir: &mut IrSet,
     certificates: BTreeMap<ir::CertificateId, Arc<ir::Certificate>>,
+    bundles: BTreeMap<ir::TrustBundleId, Arc<ir::TrustBundle>>,
 ) {
-    let used: std::collections::BTreeSet<_> = ir
-        .listeners
-        .values()
-        .flat_map(|listener| match &listener.protocol {
-            Protocol::Https(tls) | Protocol::TlsTerminate(tls) => tls.certificates.as_slice(),
-            Protocol::Http | Protocol::TlsPassthrough | Protocol::Tcp | Protocol::Udp => &[],
-        })
-        .cloned()
-        .collect();
+    let mut used: BTreeSet<ir::CertificateId> = BTreeSet::new();
+    let mut trusted: BTreeSet<ir::TrustBundleId> = BTreeSet::new();
+    for listener in ir.listeners.values() {
+        match &listener.protocol {
+            Protocol::Https(tls) | Protocol::TlsTerminate(tls) => {
+                used.extend(tls.certificates.iter().cloned());
+                let validation = tls.client_validation.as_deref();
+                trusted.extend(validation.iter().flat_map(|v| &v.authorities).cloned());
+            }
+            Protocol::Http | Protocol::TlsPassthrough | Protocol::Tcp | Protocol::Udp => {}
+        }
+    }
+    used.extend(ir.gateways.values().filter_map(|gateway| gateway.client_certificate.clone()));
+    ir.for_each_cluster(|cluster| {
+        let Some(tls) = &cluster.tls else { return };
+        used.extend(tls.client_certificate.clone());
+        match &tls.authorities {
+            Authorities::System => {}
+            Authorities::Bundles(bundles) => trusted.extend(bundles.iter().cloned()),
+        }
+    });
     ir.certificates = certificates.into_iter().filter(|(id, _)| used.contains(id)).collect();
+    ir.trust_bundles = bundles.into_iter().filter(|(id, _)| trusted.contains(id)).collect();
 }

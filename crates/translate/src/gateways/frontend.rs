@@ -1,24 +1,23 @@
 //! Validation of client certificates (`tls.frontend` of a Gateway), for its HTTPS listeners.
 
+use std::sync::Arc;
+
 use api::{
     FrontendTlsValidation, FrontendValidationMode, GATEWAY_GROUP, Gateway, GatewaySpec,
     ObjectReference,
 };
+use ir::{ClientValidation, ClientValidationMode, TrustBundleId};
 
-use crate::certificate::is_authority;
 use crate::code::Code;
-use crate::gateways::listener::{ListenerWork, Owner, Shape};
+use crate::gateways::listener::{ListenerWork, Shape};
 use crate::grants::Reference;
 use crate::kinds::GATEWAY;
+use crate::trust::{Holder, Unusable};
 use crate::world::World;
 
-/// Finds what keeps a listener from checking client certificates as its Gateway asks.
-pub(crate) fn check(
-    world: &World<'_>,
-    gateway: &Gateway,
-    work: &mut ListenerWork<'_>,
-    _owner: Owner<'_>,
-) {
+/// Lowers what a listener must ask of clients, or finds what keeps it from asking. A listener of a
+/// ListenerSet is under the settings of its Gateway too.
+pub(crate) fn check(world: &World<'_>, gateway: &Gateway, work: &mut ListenerWork<'_>) {
     if work.shape != Some(Shape::Https) {
         return;
     }
@@ -32,11 +31,19 @@ pub(crate) fn check(
         work.find(Code::FrontendValidationUnsupported, "port", message);
         return;
     }
-    check_authorities(world, gateway, validation, work);
-    if let FrontendValidationMode::Other(other) = validation.mode() {
-        let message = format!("the mode \"{other}\" of tls.frontend is not known");
-        work.find(Code::FrontendValidationUnsupported, "port", message);
-    }
+    let authorities = authorities(world, gateway, validation, work);
+    let mode = match validation.mode() {
+        FrontendValidationMode::AllowValidOnly => ClientValidationMode::AllowValidOnly,
+        FrontendValidationMode::AllowInsecureFallback => {
+            ClientValidationMode::AllowInsecureFallback
+        }
+        FrontendValidationMode::Other(other) => {
+            let message = format!("the mode \"{other}\" of tls.frontend is not known");
+            work.find(Code::FrontendValidationUnsupported, "port", message);
+            return;
+        }
+    };
+    work.client_validation = Some(Arc::new(ClientValidation { authorities, mode }));
 }
 
 /// Whether some port lets clients in whose certificate is missing or not valid.
@@ -50,16 +57,20 @@ pub(crate) fn is_insecure(spec: &GatewaySpec) -> bool {
         .any(|validation| validation.mode() == FrontendValidationMode::AllowInsecureFallback)
 }
 
-fn check_authorities(
+fn authorities(
     world: &World<'_>,
     gateway: &Gateway,
     validation: &FrontendTlsValidation,
     work: &mut ListenerWork<'_>,
-) {
+) -> Vec<TrustBundleId> {
     let mut usable = false;
+    let mut bundles: Vec<TrustBundleId> = Vec::new();
     for reference in &validation.ca_certificate_refs {
         match authority(world, gateway, reference) {
-            Ok(()) => usable = true,
+            Ok(bundle) => {
+                usable = true;
+                bundles.extend(bundle.filter(|id| !bundles.contains(id)));
+            }
             Err((code, message)) => work.find(code, "port", message),
         }
     }
@@ -67,29 +78,36 @@ fn check_authorities(
         let message = "no certificate authority of the Gateway's tls.frontend is usable";
         work.find(Code::NoValidFrontendCa, "port", message);
     }
+    bundles
 }
 
+/// `Ok(None)` when the reference leads out of an open snapshot. A ClusterTrustBundle is made for
+/// everybody and needs no grant.
 fn authority(
     world: &World<'_>,
     gateway: &Gateway,
     reference: &ObjectReference,
-) -> Result<(), (Code, String)> {
+) -> Result<Option<TrustBundleId>, (Code, String)> {
     let namespace = gateway.metadata.namespace();
     let name = reference.object_name(namespace);
-    if (&*reference.group, &*reference.kind) != ("", "ConfigMap") {
-        let message =
-            format!("{} cannot hold a certificate authority; refer to a ConfigMap", reference.kind);
-        return Err((Code::FrontendCaKind, message));
-    }
-    let permitted = world.grants.permitted(Reference {
-        from_group: GATEWAY_GROUP,
-        from_kind: GATEWAY,
-        from_namespace: namespace,
-        to_group: "",
-        to_kind: "ConfigMap",
-        to_namespace: &name.namespace,
-        to_name: &name.name,
-    });
+    let unusable = |unusable: Unusable| match unusable {
+        Unusable::Kind(message) => (Code::FrontendCaKind, message),
+        Unusable::Content(message) => (Code::FrontendCaInvalid, message),
+    };
+    let kind = (&*reference.group, &*reference.kind);
+    let holder = Holder::of(kind, world.settings.capabilities).map_err(unusable)?;
+    let permitted = match holder {
+        Holder::ClusterTrustBundle => true,
+        Holder::ConfigMap => world.grants.permitted(Reference {
+            from_group: GATEWAY_GROUP,
+            from_kind: GATEWAY,
+            from_namespace: namespace,
+            to_group: "",
+            to_kind: "ConfigMap",
+            to_namespace: &name.namespace,
+            to_name: &name.name,
+        }),
+    };
     if !permitted {
         let message = format!(
             "no ReferenceGrant in namespace {} permits Gateway of namespace {namespace} to refer to ConfigMap {}",
@@ -97,14 +115,6 @@ fn authority(
         );
         return Err((Code::FrontendCaNotPermitted, message));
     }
-    let config_map = world.snapshot.config_maps.get(&name);
-    let Some(config_map) = config_map else {
-        return Err((Code::FrontendCaInvalid, format!("ConfigMap {name} does not exist")));
-    };
-    if config_map.value("ca.crt").is_some_and(is_authority) {
-        Ok(())
-    } else {
-        let message = format!("ConfigMap {name} has no readable certificate under the key ca.crt");
-        Err((Code::FrontendCaInvalid, message))
-    }
+    let bundle = world.trust.resolve(holder, &name).map_err(unusable)?;
+    Ok(bundle.map(|bundle| bundle.id.clone()))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{FromNamespaces, GATEWAY_GROUP, Gateway, LabelSelector, Listener, ProtocolType, TlsMode};
-use ir::{CertificateId, HostPattern, ListenerId, ObjectRef, Origin};
+use ir::{CertificateId, ClientValidation, HostPattern, ListenerId, ObjectRef, Origin, TlsOptions};
 
 use crate::certificate::{self, Store};
 use crate::code::Code;
@@ -13,6 +13,7 @@ use crate::gateways::{Certificates, frontend};
 use crate::kinds::{RouteType, at};
 use crate::settings::Capabilities;
 use crate::status::denies;
+use crate::tls_options;
 use crate::world::World;
 
 /// What a listener does with connections.
@@ -92,6 +93,8 @@ pub(crate) struct ListenerWork<'a> {
     pub(crate) supported: Vec<RouteType>,
     pub(crate) namespaces: NamespaceRule,
     pub(crate) certificates: Vec<CertificateId>,
+    pub(crate) client_validation: Option<Arc<ClientValidation>>,
+    pub(crate) tls_options: TlsOptions,
     pub(crate) findings: Vec<Diagnostic>,
     pub(crate) bind_port: u16,
 }
@@ -135,7 +138,7 @@ pub(crate) fn lower_all<'a>(
             work.find(Code::UnsupportedListenerField, field, issue.message.clone());
         }
         tls(world, &mut work, owner, store, certificates);
-        frontend::check(world, gateway, &mut work, owner);
+        frontend::check(world, gateway, &mut work);
         works.push(work);
     }
     works
@@ -157,6 +160,8 @@ fn lower<'a>(
         supported: Vec::new(),
         namespaces: NamespaceRule::Nothing,
         certificates: Vec::new(),
+        client_validation: None,
+        tls_options: TlsOptions::default(),
         findings: Vec::new(),
         bind_port: spec.port,
     };
@@ -341,6 +346,27 @@ fn port(work: &mut ListenerWork<'_>, offset: u16) {
     }
 }
 
+fn options(work: &mut ListenerWork<'_>, terminates: bool) {
+    let Some(written) = work.spec.tls.as_ref().map(|tls| &tls.options) else { return };
+    if let Some(key) = written.keys().next().filter(|_| !terminates) {
+        let message = format!("listener {} does not terminate TLS; remove {key}", work.spec.name);
+        work.find(Code::TlsOptionUnsupported, &format!("tls.options[{key}]"), message);
+        return;
+    }
+    match tls_options::parse(written) {
+        Ok(options) => work.tls_options = options,
+        Err(refused) => {
+            for refused in refused {
+                let field = format!("tls.options[{}]", refused.key);
+                work.find(Code::TlsOptionUnsupported, &field, refused.message);
+                if let Some(finding) = work.findings.last_mut() {
+                    finding.hint = refused.hint;
+                }
+            }
+        }
+    }
+}
+
 fn tls<'a>(
     world: &World<'a>,
     work: &mut ListenerWork<'a>,
@@ -350,10 +376,7 @@ fn tls<'a>(
 ) {
     let terminates = work.shape.is_some_and(Shape::terminates);
     let references = work.spec.tls.as_ref().map_or(&[][..], |tls| &tls.certificate_refs);
-    if let Some(option) = work.spec.tls.as_ref().and_then(|tls| tls.options.keys().next()) {
-        let message = format!("tls.options {option} is not known; remove it");
-        work.find(Code::TlsOptionUnsupported, &format!("tls.options[{option}]"), message);
-    }
+    options(work, terminates);
     if !terminates {
         return;
     }

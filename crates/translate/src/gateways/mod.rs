@@ -50,6 +50,8 @@ pub(crate) struct GatewayWork<'a> {
     /// What it asks for, when it gets pods of its own.
     pub(crate) requests: Vec<AddressRequest>,
     pub(crate) parameters: Arc<GatewayParametersSpec>,
+    /// Shown to backends that are reached by TLS.
+    pub(crate) client_certificate: Option<CertificateId>,
 }
 
 /// A ListenerSet of a Gateway of ours.
@@ -62,7 +64,7 @@ pub(crate) struct SetWork<'a> {
     pub(crate) listeners: Vec<ListenerWork<'a>>,
 }
 
-/// Certificates that listeners use.
+/// Certificates that listeners and Gateways use.
 pub(crate) type Certificates = BTreeMap<CertificateId, Arc<Certificate>>;
 
 impl GatewayWork<'_> {
@@ -162,6 +164,7 @@ fn lower_gateway<'a>(
         addresses: Vec::new(),
         requests: Vec::new(),
         parameters: Arc::default(),
+        client_certificate: None,
     };
     let broken: Vec<_> = world
         .issues(&work.object)
@@ -171,7 +174,8 @@ fn lower_gateway<'a>(
         work.find(Code::GatewayFieldInvalid, &issue.path, issue.message.clone());
     }
     parameters::apply(world, classes, &mut work);
-    refuse_fields(world, &mut work, store);
+    refuse_fields(world, &mut work);
+    client_certificate(world, &mut work, store, certificates);
     work.listeners = listener::lower_all(
         world,
         gateway,
@@ -185,7 +189,7 @@ fn lower_gateway<'a>(
 }
 
 /// Fields of the Gateway as a whole that have no effect yet.
-fn refuse_fields(world: &World<'_>, work: &mut GatewayWork<'_>, store: &mut Store) {
+fn refuse_fields(world: &World<'_>, work: &mut GatewayWork<'_>) {
     let spec = &work.gateway.spec;
     let capabilities = world.settings.capabilities;
     default_scope(work, capabilities);
@@ -193,6 +197,17 @@ fn refuse_fields(world: &World<'_>, work: &mut GatewayWork<'_>, store: &mut Stor
         let message = "clients without a valid certificate are let in (AllowInsecureFallback)";
         work.find(Code::InsecureFrontendValidation, "spec.tls.frontend", message);
     }
+}
+
+/// What the Gateway shows to backends. One that is not usable closes nothing: backends that insist
+/// on it refuse the connection.
+fn client_certificate(
+    world: &World<'_>,
+    work: &mut GatewayWork<'_>,
+    store: &mut Store,
+    certificates: &mut Certificates,
+) {
+    let spec = &work.gateway.spec;
     let reference = spec.tls.as_ref().and_then(|tls| tls.backend.as_ref());
     let Some(reference) = reference.and_then(|backend| backend.client_certificate_ref.as_ref())
     else {
@@ -208,12 +223,16 @@ fn refuse_fields(world: &World<'_>, work: &mut GatewayWork<'_>, store: &mut Stor
             };
             work.find(code, field, refusal.message);
         }
-        Ok(_) if !capabilities.backend_client_certificate => {
+        Ok(_) if !world.settings.capabilities.backend_client_certificate => {
             let message = "client certificates towards backends are not served yet; backends that \
                            need TLS answer 500 until they are";
             work.find(Code::UnsupportedGatewayField, field, message);
         }
-        Ok(_) => {}
+        Ok(Some(certificate)) => {
+            work.client_certificate = Some(certificate.id.clone());
+            certificates.insert(certificate.id.clone(), certificate);
+        }
+        Ok(None) => {}
     }
 }
 

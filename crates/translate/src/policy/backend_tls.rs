@@ -2,20 +2,19 @@
 //!
 //! A Service with a policy is never reached in plaintext, whatever is wrong with the policy.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use api::{
-    BackendTlsPolicy, LocalObjectReference, ObjectName, ServicePort, WellKnownCaCertificates,
-};
-use ir::ObjectRef;
+use api::{BackendTlsPolicy, ObjectName, ServicePort};
+use ir::{ObjectRef, UpstreamTls};
 
-use crate::certificate::is_authority;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target};
 use crate::hint::nearest;
 use crate::kinds::{at, object_ref, seniority, service_ref, whole};
 use crate::policy::Users;
+use crate::policy::upstream::{self, Asked, Find};
 use crate::refs::Refusal;
 use crate::snapshot::Snapshot;
 use crate::status::{AncestorStatus, Status, StatusBody, Statuses, ancestor_conditions};
@@ -24,6 +23,8 @@ use crate::world::World;
 /// Policies by the Service they target.
 pub(crate) struct Secured<'a> {
     by_service: BTreeMap<ObjectName, Vec<Claim<'a>>>,
+    /// Policies that were lowered already; `None` cannot be given.
+    lowered: RefCell<BTreeMap<&'a ObjectName, Option<Arc<UpstreamTls>>>>,
 }
 
 struct Claim<'a> {
@@ -50,24 +51,47 @@ impl<'a> Secured<'a> {
                 });
             }
         }
-        Self { by_service }
+        Self { by_service, lowered: RefCell::default() }
     }
 
-    /// Why a port of a Service cannot be reached, if a policy targets it.
-    pub(crate) fn refusal(&self, service: &ObjectName, port: &ServicePort) -> Option<Refusal> {
+    /// How a port of a Service must be reached; `None` when no policy targets it. The policy for
+    /// the port comes before that for the Service, and among equals the oldest counts: one that
+    /// cannot be given is never replaced by another, or by plaintext.
+    pub(crate) fn upstream(
+        &self,
+        world: &World<'a>,
+        service: &ObjectName,
+        port: &ServicePort,
+    ) -> Option<Result<Arc<UpstreamTls>, Refusal>> {
         let claims = self.by_service.get(service)?;
         let named = claims.iter().filter(|claim| claim.section == Some(port.name()));
         let all_ports = claims.iter().filter(|claim| claim.section.is_none());
         let first = named.min_by(|a, b| a.age.cmp(&b.age));
         let claim = first.or_else(|| all_ports.min_by(|a, b| a.age.cmp(&b.age)))?;
-        let message = format!(
-            "BackendTLSPolicy {} asks for TLS to Service {service}, which cannot be given",
-            claim.policy
-        );
-        let mut refusal = Refusal::new(Code::BackendNeedsTls, message);
-        let policy = object_ref::<BackendTlsPolicy>(claim.policy);
-        refusal.related.push((whole(&policy), "the policy is here".to_owned()));
-        Some(refusal)
+        let served = world.settings.capabilities.backend_tls;
+        let tls = if served { self.lowered(world, claim.policy) } else { None };
+        Some(tls.ok_or_else(|| {
+            let code = if served { Code::BackendPolicyUnusable } else { Code::BackendNeedsTls };
+            let message = format!(
+                "BackendTLSPolicy {} asks for TLS to Service {service}, which cannot be given",
+                claim.policy
+            );
+            let mut refusal = Refusal::new(code, message);
+            let policy = object_ref::<BackendTlsPolicy>(claim.policy);
+            refusal.related.push((whole(&policy), "the policy is here".to_owned()));
+            refusal
+        }))
+    }
+
+    fn lowered(&self, world: &World<'a>, name: &'a ObjectName) -> Option<Arc<UpstreamTls>> {
+        if let Some(known) = self.lowered.borrow().get(name) {
+            return known.clone();
+        }
+        let policy = world.snapshot.backend_tls_policies.get(name)?;
+        let object = object_ref::<BackendTlsPolicy>(name);
+        let tls = lower(world, &object, policy, &mut |_, _, _, _| {}).map(Arc::new);
+        self.lowered.borrow_mut().insert(name, tls.clone());
+        tls
     }
 
     /// The policy that has the same target and comes first.
@@ -131,7 +155,7 @@ fn judge_one(world: &World<'_>, name: &ObjectName, policy: &BackendTlsPolicy) ->
             Diagnostic::new(code, at(&object, field), Target::Policy, message).with_hint(hint),
         );
     };
-    for issue in world.issues(&object) {
+    for issue in world.issues(&object).filter(|issue| !is_part(&issue.path)) {
         find(Code::PolicyInvalid, &issue.path, issue.message.clone(), None);
     }
     for (index, target) in policy.spec.target_refs.iter().enumerate() {
@@ -140,7 +164,7 @@ fn judge_one(world: &World<'_>, name: &ObjectName, policy: &BackendTlsPolicy) ->
             find(code, &field, message, hint);
         }
     }
-    judge_validation(world, name, policy, &mut find);
+    lower(world, &object, policy, &mut find);
     if !world.settings.capabilities.backend_tls {
         let message = "TLS towards backends is not served yet; the targets answer 500 instead of \
                        being reached in plaintext";
@@ -148,9 +172,6 @@ fn judge_one(world: &World<'_>, name: &ObjectName, policy: &BackendTlsPolicy) ->
     }
     found
 }
-
-/// Takes a finding: code, field, message and hint.
-type Find<'f> = dyn FnMut(Code, &str, String, Option<String>) + 'f;
 
 fn judge_target(
     world: &World<'_>,
@@ -192,77 +213,27 @@ fn judge_target(
     }
 }
 
-fn judge_validation(
-    world: &World<'_>,
-    name: &ObjectName,
-    policy: &BackendTlsPolicy,
-    find: &mut Find<'_>,
-) {
-    let validation = &policy.spec.validation;
-    let field = "spec.validation";
-    if let Err(error) = api::hostname::check_precise(&validation.hostname) {
-        find(Code::PolicyInvalid, "spec.validation.hostname", error.to_string(), None);
-    }
-    if let Some(option) = policy.spec.options.keys().next() {
-        let message = format!("option {option} is not known; remove it");
-        find(Code::PolicyInvalid, "spec.options", message, None);
-    }
-    let references = &validation.ca_certificate_refs;
-    match (validation.well_known(), references.is_empty()) {
-        (Some(_), false) => {
-            let message =
-                "caCertificateRefs and wellKnownCACertificates exclude each other".to_owned();
-            find(Code::PolicyInvalid, field, message, None);
-        }
-        (None, true) => {
-            let message = "caCertificateRefs or wellKnownCACertificates is needed".to_owned();
-            find(Code::PolicyInvalid, field, message, None);
-        }
-        (Some(WellKnownCaCertificates::Other(other)), true) => {
-            let message =
-                format!("the well-known authorities \"{other}\" are not known; use System");
-            find(Code::PolicyInvalid, "spec.validation.wellKnownCACertificates", message, None);
-        }
-        (Some(WellKnownCaCertificates::System), true) => {}
-        (None, false) => {
-            let mut usable = false;
-            for (index, reference) in references.iter().enumerate() {
-                let field = format!("spec.validation.caCertificateRefs[{index}]");
-                match authority(world, name, reference) {
-                    Ok(()) => usable = true,
-                    Err((code, message)) => find(code, &field, message, None),
-                }
-            }
-            if !usable {
-                let message = "no certificate authority of the policy is usable".to_owned();
-                find(Code::PolicyNoValidCa, "spec.validation.caCertificateRefs", message, None);
-            }
-        }
-    }
+/// Whether a field says how the targets are reached.
+fn is_part(field: &str) -> bool {
+    field.starts_with("spec.validation") || field.starts_with("spec.options")
 }
 
-fn authority(
+fn lower(
     world: &World<'_>,
-    policy: &ObjectName,
-    reference: &LocalObjectReference,
-) -> Result<(), (Code, String)> {
-    if (&*reference.group, &*reference.kind) != ("", "ConfigMap") {
-        let message =
-            format!("{} cannot hold a certificate authority; refer to a ConfigMap", reference.kind);
-        return Err((Code::PolicyCaKind, message));
+    object: &Arc<ObjectRef>,
+    policy: &BackendTlsPolicy,
+    find: &mut Find<'_>,
+) -> Option<UpstreamTls> {
+    let broken: Vec<_> = world.issues(object).filter(|issue| is_part(&issue.path)).collect();
+    for issue in &broken {
+        find(Code::PolicyInvalid, &issue.path, issue.message.clone(), None);
     }
-    let name = ObjectName::new(Arc::clone(&policy.namespace), Arc::clone(&reference.name));
-    let Some(config_map) = world.snapshot.config_maps.get(&name) else {
-        return if world.snapshot.open {
-            Ok(())
-        } else {
-            Err((Code::PolicyCaInvalid, format!("ConfigMap {name} does not exist")))
-        };
+    let asked = Asked {
+        origin: whole(object),
+        validation: &policy.spec.validation,
+        field: "spec.validation",
+        options: &policy.spec.options,
+        options_field: "spec.options",
     };
-    if config_map.value("ca.crt").is_some_and(is_authority) {
-        Ok(())
-    } else {
-        let message = format!("ConfigMap {name} has no readable certificate under the key ca.crt");
-        Err((Code::PolicyCaInvalid, message))
-    }
+    upstream::lower(world, &asked, find).filter(|_| broken.is_empty())
 }

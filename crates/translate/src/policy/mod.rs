@@ -3,6 +3,7 @@
 pub(crate) mod backend_tls;
 pub(crate) mod telemetry;
 pub(crate) mod traffic;
+pub(crate) mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{BackendObjectReference, BackendRef};
-use ir::{Action, Backend, FailReason, Filter, SessionPersistence, Target};
+use ir::{Action, Backend, Cluster, ClusterId, FailReason, Filter, SessionPersistence, Target};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target as StatusTarget};
@@ -49,6 +49,47 @@ fn refused(pass: &mut Pass<'_>, field: &str, refusal: &Refusal, effect: &str) {
     pass.findings.push(finding);
 }
 
+/// The target of a reference where TLS goes through unopened, when it is another one than
+/// elsewhere: what a policy asks of TLS to the backend is between client and backend there.
+pub(crate) fn passed(
+    pass: &Pass<'_>,
+    field: &str,
+    reference: &BackendObjectReference,
+) -> Option<Target> {
+    if pass.broken(field).is_some() {
+        return None;
+    }
+    match pass.inputs.resolution(reference)? {
+        Resolution::Reached(reached) => reached.cluster.0.tls.as_ref().map(|_| {
+            let plain = Cluster { tls: None, ..(*reached.cluster.0).clone() };
+            Target::Cluster(ClusterId(Arc::new(plain)))
+        }),
+        Resolution::Refused(refusal) => refusal.passthrough.clone().map(Target::Cluster),
+        Resolution::Unknown(..) => None,
+    }
+}
+
+/// As [`backend`], with a target that was found already.
+pub(crate) fn aimed(
+    pass: &mut Pass<'_>,
+    field: &str,
+    reference: &BackendRef,
+    target: Target,
+) -> Backend {
+    let weight = weight(pass, field, reference);
+    let origin = pass.origin(field);
+    Backend { origin, weight, target, filters: Vec::new(), persistence: None }
+}
+
+fn weight(pass: &mut Pass<'_>, field: &str, reference: &BackendRef) -> u32 {
+    let weight = reference.weight();
+    if weight > WEIGHT_MAX {
+        let message = format!("weight {weight} is above {WEIGHT_MAX}; it counts as {WEIGHT_MAX}");
+        pass.aside(Code::InvalidValue, &format!("{field}.weight"), message);
+    }
+    weight.min(WEIGHT_MAX)
+}
+
 /// One entry of `backendRefs`. `filters` are its lowered filters, `None` when they were refused;
 /// `session` is what the rule asks for. The weight counts whatever becomes of the target.
 pub(crate) fn backend(
@@ -60,11 +101,7 @@ pub(crate) fn backend(
 ) -> Backend {
     let effect = pass.route.share_effect();
     let origin = pass.origin(field);
-    let weight = reference.weight();
-    if weight > WEIGHT_MAX {
-        let message = format!("weight {weight} is above {WEIGHT_MAX}; it counts as {WEIGHT_MAX}");
-        pass.aside(Code::InvalidValue, &format!("{field}.weight"), message);
-    }
+    let weight = weight(pass, field, reference);
     let target = match pass.broken(field) {
         Some((path, message)) => {
             pass.report(Code::InvalidValue, &path, message, Some(effect));
@@ -77,7 +114,7 @@ pub(crate) fn backend(
         None => (Vec::new(), Target::Fail(FailReason::UnsupportedRule)),
     };
     let persistence = persistence(pass, field, &reference.object, session);
-    Backend { origin, weight: weight.min(WEIGHT_MAX), target, filters, persistence }
+    Backend { origin, weight, target, filters, persistence }
 }
 
 /// The session that the backend keeps: its own, else the rule's, else that of a policy.

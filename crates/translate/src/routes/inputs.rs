@@ -10,7 +10,7 @@ use std::sync::Arc;
 use api::{BackendObjectReference, GATEWAY_GROUP, ObjectName, ParentReference};
 use ir::{HostPattern, ListenerId, ObjectRef};
 
-use crate::gateways::listener::{ListenerWork, NamespaceRule, admits};
+use crate::gateways::listener::{ListenerWork, NamespaceRule, Shape, admits};
 use crate::gateways::{GatewayWork, Gateways};
 use crate::hint::nearest;
 use crate::kinds::{GATEWAY, LISTENER_SET, RouteType};
@@ -26,6 +26,8 @@ pub(crate) struct ListenerView {
     pub(crate) port: u16,
     pub(crate) hostname: Option<HostPattern>,
     pub(crate) supported: Vec<RouteType>,
+    /// TLS goes through unopened.
+    pub(crate) passes: bool,
     /// Whether traffic can arrive.
     pub(crate) serving: bool,
 }
@@ -112,6 +114,7 @@ impl<'g> Parents<'g> {
                 port: work.spec.port,
                 hostname: work.hostname.clone(),
                 supported: work.supported.clone(),
+                passes: work.shape == Some(Shape::TlsPassthrough),
                 serving: work.can_serve(),
             };
             let view = match known.get(&fresh.id) {

@@ -1,9 +1,11 @@
 //! TLSRoute, TCPRoute and UDPRoute: one rule, and backends by weight.
 
 use api::{BackendObjectReference, L4RouteRule, TcpRoute, TlsRoute, UdpRoute};
+use ir::{Backend, Target};
 
 use crate::code::Code;
 use crate::kinds::RouteType;
+use crate::routes::inputs::ParentInput;
 use crate::routes::{Body, Lower, Pass, backends};
 
 macro_rules! l4_routes {
@@ -45,12 +47,48 @@ fn lower_rules(pass: &mut Pass<'_>, rules: &[L4RouteRule]) -> Body {
             "spec.rules",
             "the route has no rule; add one with backendRefs",
         );
-        return Body::L4(origin, Vec::new());
+        return Body::L4(origin, Vec::new(), None);
     };
-    let mut lowered = Vec::with_capacity(rule.backend_refs.len());
+    let sides = sides(pass);
+    let mut lowered: Vec<Backend> = Vec::with_capacity(rule.backend_refs.len());
+    let mut passed: Vec<Target> = Vec::new();
     for (index, reference) in rule.backend_refs.iter().enumerate() {
         let place = format!("{field}.backendRefs[{index}]");
-        lowered.push(backends::backend(pass, &place, reference, Some(Vec::new()), None));
+        let through = backends::passed(pass, &place, &reference.object).filter(|_| sides.passes);
+        if sides.opens || through.is_none() {
+            lowered.push(backends::backend(pass, &place, reference, Some(Vec::new()), None));
+        } else if let Some(target) = &through {
+            lowered.push(backends::aimed(pass, &place, reference, target.clone()));
+        }
+        passed.extend(through.or_else(|| lowered.last().map(|backend| backend.target.clone())));
     }
-    Body::L4(origin, lowered)
+    let differs = lowered.iter().map(|backend| &backend.target).ne(&passed);
+    Body::L4(origin, lowered, (sides.passes && differs).then_some(passed))
+}
+
+/// How the listeners that accepted a route treat TLS.
+struct Sides {
+    passes: bool,
+    opens: bool,
+}
+
+fn sides(pass: &Pass<'_>) -> Sides {
+    let mut sides = Sides { passes: false, opens: pass.accepted_by.is_empty() };
+    let named = pass.inputs.parents.iter().filter_map(|parent| match parent {
+        ParentInput::Ours(listeners) => Some(listeners),
+        ParentInput::NotOurs
+        | ParentInput::OtherKind
+        | ParentInput::Missing { .. }
+        | ParentInput::Outside { .. } => None,
+    });
+    let defaults = pass.inputs.defaults.iter().map(|(_, listeners)| listeners);
+    let views = named.chain(defaults).flatten().map(|(view, _)| view);
+    for view in views.filter(|view| pass.accepted_by.contains(&view.id)) {
+        if view.passes {
+            sides.passes = true;
+        } else {
+            sides.opens = true;
+        }
+    }
+    sides
 }

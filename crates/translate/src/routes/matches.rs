@@ -5,7 +5,9 @@ use std::sync::Arc;
 use api::{
     HeaderMatch, HttpPathMatch, HttpRouteMatch, PathMatchType, QueryParamMatch, StringMatchType,
 };
-use ir::{FieldName, HttpSettings, Match, Origin, PathMatch, Pattern, QueryMatch, ValueMatch};
+use ir::{
+    CallMatch, FieldName, HttpSettings, Match, Origin, PathMatch, Pattern, QueryMatch, ValueMatch,
+};
 
 use crate::code::Code;
 use crate::routes::{Pass, modifiers::shown};
@@ -173,12 +175,13 @@ pub(crate) fn grpc_path(wanted: &api::GrpcMethodMatch) -> Result<PathMatch, Prob
             }
             (None, Some(method)) => {
                 let method = grpc_name(method, "method")?;
-                grpc_pattern("[^/]+", &literal(method))
+                call(None, Some((&literal(method), method)))
             }
         },
-        StringMatchType::RegularExpression => {
-            grpc_pattern(service.unwrap_or("[^/]+"), method.unwrap_or("[^/]+"))
+        StringMatchType::RegularExpression if service.is_none() && method.is_none() => {
+            Ok(PathMatch::Prefix("".into()))
         }
+        StringMatchType::RegularExpression => call(service, method.map(|method| (method, method))),
         StringMatchType::Other(other) => {
             let message = format!("the type \"{}\" is not known", shown(&other));
             Err(problem(Code::UnknownValue, "method.type", message))
@@ -200,12 +203,20 @@ fn literal(name: &str) -> String {
     name.replace('.', "\\.")
 }
 
-fn grpc_pattern(service: &str, method: &str) -> Result<PathMatch, Problem> {
-    for part in [service, method] {
+/// Expressions for service and method; the second of a method is its text, whose length counts.
+fn call(service: Option<&str>, method: Option<(&str, &str)>) -> Result<PathMatch, Problem> {
+    for part in service.into_iter().chain(method.map(|(method, _)| method)) {
         Pattern::whole(part).map_err(|error| bad_pattern("method", part, &error.0))?;
     }
-    let pattern = format!("/(?:{service})/(?:{method})");
-    Pattern::whole(&pattern)
-        .map(PathMatch::Regex)
-        .map_err(|error| bad_pattern("method", &pattern, &error.0))
+    let any = "[^/]+";
+    let (expression, text) = method.unwrap_or((any, ""));
+    let pattern = format!("/(?:{})/(?:{expression})", service.unwrap_or(any));
+    let pattern =
+        Pattern::whole(&pattern).map_err(|error| bad_pattern("method", &pattern, &error.0))?;
+    let chars = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    Ok(PathMatch::Call(CallMatch {
+        service_chars: service.map_or(0, chars),
+        method_chars: chars(text),
+        pattern,
+    }))
 }

@@ -61,7 +61,8 @@ impl Lowered {
 /// What the rules of a route become.
 pub(crate) enum Body {
     Http(RouteKind, Vec<Arc<Rule>>),
-    L4(Origin, Vec<ir::Backend>),
+    /// Backends, and their targets for listeners that pass TLS through where these differ.
+    L4(Origin, Vec<ir::Backend>, Option<Vec<ir::Target>>),
 }
 
 /// A kind of route.
@@ -80,6 +81,8 @@ pub(crate) struct Pass<'i> {
     pub(crate) route: RouteType,
     pub(crate) inputs: &'i RouteInputs,
     pub(crate) capabilities: Capabilities,
+    /// Listeners that accepted the route.
+    pub(crate) accepted_by: Vec<ListenerId>,
     pub(crate) findings: Vec<Diagnostic>,
 }
 
@@ -130,11 +133,13 @@ pub(crate) fn lower<R: Lower>(
         route: R::TYPE,
         inputs,
         capabilities,
+        accepted_by: Vec::new(),
         findings: Vec::new(),
     };
     let hosts = hostnames(&mut pass, route.hostnames());
     default_gateways(&mut pass, route);
     let attached = attach::attach(&mut pass, route.parent_refs(), hosts.as_deref());
+    pass.accepted_by.clone_from(&attached.accepted);
     let body = route.lower_rules(&mut pass);
     let usable = !pass
         .findings
@@ -198,8 +203,9 @@ fn entity(
         Body::Http(kind, rules) => {
             Entity::Http(Arc::new(HttpRoute { object, kind, created, attachments, rules }))
         }
-        Body::L4(origin, backends) => {
-            Entity::L4(Arc::new(L4Route { object, created, attachments, origin, backends }))
+        Body::L4(origin, backends, passthrough) => {
+            let route = L4Route { object, created, attachments, origin, backends, passthrough };
+            Entity::L4(Arc::new(route))
         }
     }
 }
