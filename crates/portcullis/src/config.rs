@@ -103,6 +103,20 @@ pub(crate) struct Flags {
     #[arg(long, env = "PORTCULLIS_MAX_CONNECTIONS", hide_env_values = true, value_name = "N")]
     pub(crate) max_connections: Option<String>,
 
+    /// Most connections of one client address (IPv6: of its /64); default 0, no bound
+    #[arg(
+        long,
+        env = "PORTCULLIS_MAX_CONNECTIONS_PER_SOURCE",
+        hide_env_values = true,
+        value_name = "N"
+    )]
+    pub(crate) max_connections_per_source: Option<String>,
+
+    /// Memory that the process may hold, such as 512Mi: near it, idle connections are closed, then
+    /// requests refused, then connections; default the limit of its control group, else 0, no bound
+    #[arg(long, env = "PORTCULLIS_MAX_MEMORY", hide_env_values = true, value_name = "SIZE")]
+    pub(crate) max_memory: Option<String>,
+
     /// Zone that the data plane runs in (topology.kubernetes.io/zone), for Services that prefer
     /// endpoints nearby
     #[arg(long, env = "PORTCULLIS_ZONE", hide_env_values = true, value_name = "ZONE")]
@@ -126,6 +140,8 @@ struct FileConfig {
     drain_min: Option<Text>,
     drain_deadline: Option<Text>,
     max_connections: Option<Text>,
+    max_connections_per_source: Option<Text>,
+    max_memory: Option<Text>,
     zone: Option<Text>,
 }
 
@@ -164,6 +180,10 @@ pub(crate) struct Config {
     pub(crate) drain_min: Setting<Duration>,
     pub(crate) drain_deadline: Setting<Duration>,
     pub(crate) max_connections: Setting<usize>,
+    /// 0 is no bound.
+    pub(crate) max_connections_per_source: Setting<usize>,
+    /// Bytes; 0 is no bound.
+    pub(crate) max_memory: Setting<usize>,
     pub(crate) zone: Setting<Option<String>>,
 }
 
@@ -206,6 +226,7 @@ impl Config {
         let layers = Layers { matches, path: flags.config.as_deref() };
         let workers = std::thread::available_parallelism().map_or(1, usize::from).to_string();
         let connections = default_max_connections().to_string();
+        let memory = default_max_memory().to_string();
         let addresses = flags.address.as_ref().map(|list| list.join(","));
         /// One setting: the flag and the key of the file have its name.
         macro_rules! pick {
@@ -230,6 +251,8 @@ impl Config {
             drain_min: pick!(drain_min, "10s", parse_duration),
             drain_deadline: pick!(drain_deadline, "60s", parse_duration),
             max_connections: pick!(max_connections, &connections, parse_count),
+            max_connections_per_source: pick!(max_connections_per_source, "0", parse_number),
+            max_memory: pick!(max_memory, &memory, parse_size),
             zone: pick!(zone, "", parse_optional),
         };
         if config.drain_min.value > config.drain_deadline.value {
@@ -261,6 +284,8 @@ impl Config {
             row("drain-min", &self.drain_min),
             row("drain-deadline", &self.drain_deadline),
             row("max-connections", &self.max_connections),
+            row("max-connections-per-source", &self.max_connections_per_source),
+            row("max-memory", &self.max_memory),
             row("zone", &self.zone),
         ]
     }
@@ -361,6 +386,30 @@ fn parse_count(text: &str) -> Result<usize> {
     }
 }
 
+fn parse_number(text: &str) -> Result<usize> {
+    text.parse().context("use a number from 0")
+}
+
+/// Bytes, as a number with one of Kubernetes' binary or decimal suffixes.
+fn parse_size(text: &str) -> Result<usize> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match text.strip_prefix(digits) {
+        Some("") => Some(1),
+        Some("k") => Some(1_000),
+        Some("M") => Some(1_000_000),
+        Some("G") => Some(1_000_000_000),
+        Some("Ki") => Some(1 << 10),
+        Some("Mi") => Some(1 << 20),
+        Some("Gi") => Some(1usize << 30),
+        Some(_) | None => None,
+    };
+    let number = digits.parse::<usize>().ok();
+    number
+        .zip(unit)
+        .and_then(|(number, unit)| number.checked_mul(unit))
+        .context("use a number of bytes, such as 512Mi or 2Gi")
+}
+
 fn parse_controller(text: &str) -> Result<String> {
     match text.split_once('/') {
         Some((domain, path)) if domain.contains('.') && !path.is_empty() => Ok(text.to_owned()),
@@ -400,6 +449,14 @@ fn parse_duration(text: &str) -> Result<Duration> {
 fn default_max_connections() -> usize {
     let files = open_files_limit().unwrap_or(1024);
     proxy::Limits::default().within_files(files).connections
+}
+
+/// The limit of the control group, v2 or v1; 0 without one.
+fn default_max_memory() -> usize {
+    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].iter();
+    let limits = files.filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok());
+    // v1 says "no limit" by a number that no machine has.
+    limits.filter(|limit: &usize| *limit < 1 << 50).min().unwrap_or(0)
 }
 
 /// The soft limit on open files, read from the kernel's own table for this process.

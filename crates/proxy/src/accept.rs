@@ -3,18 +3,20 @@
 use std::{
     cell::Cell,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener},
     rc::Rc,
     sync::atomic::Ordering,
     task::Poll,
 };
 
+use hashbrown::HashMap;
 use ir::{PortKey, PortKind};
 use tokio::{net::TcpStream, sync::Notify};
 
 use crate::{
     http::connection,
     observe::metrics::count,
+    pressure::Pressure,
     tls,
     worker::{Command, Phase, Worker},
 };
@@ -96,7 +98,10 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 fn admit(worker: &Rc<Worker>, port: &Rc<PortState>, tcp: TcpStream, peer: SocketAddr) {
     count(&worker.counters.totals.accepted);
-    if worker.peers.total() >= worker.limits.connections {
+    if worker.peers.total() >= worker.limits.connections
+        || worker.pressure() == Pressure::Connections
+        || worker.peers.sources.is_full(peer.ip(), worker.limits.connections_per_source)
+    {
         count(&worker.counters.totals.refused);
         return;
     }
@@ -142,7 +147,7 @@ pub(crate) fn serve(worker: &Rc<Worker>, port: &Rc<PortState>, tcp: TcpStream, p
     if tcp.set_nodelay(true).is_err() {
         return;
     }
-    let guard = Open::new(worker);
+    let guard = Open::new(worker, peer.ip());
     let (worker, port) = (Rc::clone(worker), Rc::clone(port));
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     match port.kind {
@@ -157,21 +162,69 @@ pub(crate) fn serve(worker: &Rc<Worker>, port: &Rc<PortState>, tcp: TcpStream, p
 }
 
 /// Counts an open connection until dropped.
-pub(crate) struct Open(Rc<Worker>);
+pub(crate) struct Open {
+    worker: Rc<Worker>,
+    source: IpAddr,
+}
 
 impl Open {
-    fn new(worker: &Rc<Worker>) -> Self {
+    fn new(worker: &Rc<Worker>, source: IpAddr) -> Self {
+        if worker.limits.connections_per_source.is_some() {
+            worker.peers.sources.add(source);
+        }
         if let Some(open) = worker.open() {
             open.fetch_add(1, Ordering::Relaxed);
         }
-        Self(Rc::clone(worker))
+        Self { worker: Rc::clone(worker), source }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(open) = self.0.open() {
+        if self.worker.limits.connections_per_source.is_some() {
+            self.worker.peers.sources.remove(self.source);
+        }
+        if let Some(open) = self.worker.open() {
             open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Connections by client address, of all workers. Kept only while there is a cap, and touched only
+/// when a connection begins or ends. An IPv6 client is its /64, since it may take any address in it.
+#[derive(Default)]
+pub(crate) struct Sources(parking_lot::Mutex<HashMap<IpAddr, usize>>);
+
+impl Sources {
+    fn is_full(&self, source: IpAddr, most: Option<usize>) -> bool {
+        let open = |most| self.0.lock().get(&network_of(source)).is_some_and(|open| *open >= most);
+        most.is_some_and(open)
+    }
+
+    fn add(&self, source: IpAddr) {
+        let mut open = self.0.lock();
+        let open = open.entry(network_of(source)).or_insert(0);
+        *open = open.saturating_add(1);
+    }
+
+    fn remove(&self, source: IpAddr) {
+        let source = network_of(source);
+        let mut open = self.0.lock();
+        if let Some(count) = open.get_mut(&source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&source);
+            }
+        }
+    }
+}
+
+fn network_of(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
     }
 }

@@ -1,12 +1,7 @@
 //! Starting the data plane, and telling it what to serve.
 
 use std::{
-    collections::BTreeMap,
-    io,
-    net::TcpListener,
-    sync::{Arc, atomic::AtomicUsize},
-    thread::JoinHandle,
-    time::Duration,
+    collections::BTreeMap, io, net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration,
 };
 
 use ir::{Ack, EndpointMap, PortAck, PortKey, PortKind, Revision, Update};
@@ -67,8 +62,9 @@ impl Proxy {
         let count = config.workers.max(1);
         let (commands, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::channel(limits.commands)).unzip();
-        let open = (0..count).map(|_| AtomicUsize::new(0)).collect();
-        let peers = Arc::new(Peers { open, commands });
+        let peers = Arc::new(Peers::new(commands));
+        let memory = peers.memory.watch(limits.memory);
+        memory.map_err(|source| StartError::Thread { index: count, source })?;
         let mut threads = Vec::with_capacity(count);
         for (index, commands) in receivers.into_iter().enumerate() {
             let start = Start {

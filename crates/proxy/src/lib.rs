@@ -19,6 +19,7 @@ mod http;
 pub mod limits;
 pub mod observe;
 mod port;
+mod pressure;
 mod random;
 mod stream;
 mod timer;

@@ -10,12 +10,19 @@ use std::time::Duration;
 pub struct Limits {
     /// Downstream connections of the whole process; one more is closed at once.
     pub connections: usize,
+    /// Downstream connections of one client address, whole process; `None` does not count them.
+    pub connections_per_source: Option<usize>,
+    /// Bytes that the process may hold; `None` watches nothing. Near it, idle connections are
+    /// closed (80 %), then requests refused (90 %), then connections (95 %).
+    pub memory: Option<usize>,
     /// TLS handshakes in progress, per worker; one more connection is closed at once.
     pub handshakes: usize,
     /// From the first byte of a request to the end of its head.
     pub head_timeout: Duration,
     /// Without a byte of a request body.
     pub body_idle: Duration,
+    /// Bytes a second of a request body, beyond the first `body_idle` of waiting for the client.
+    pub body_rate: u32,
     /// Between two requests of one connection.
     pub keep_alive: Duration,
     /// Without the client taking a byte of a response.
@@ -81,9 +88,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_per_source: None,
+            memory: None,
             handshakes: 1_000,
             head_timeout: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),
+            body_rate: 16,
             keep_alive: Duration::from_secs(60),
             write_idle: Duration::from_secs(30),
             connect: Duration::from_secs(5),
@@ -127,6 +137,7 @@ impl Limits {
             ("accept_backoff_ms", ms(self.accept_backoff)),
             ("backlog", u64::try_from(self.backlog).unwrap_or(0)),
             ("body_idle_ms", ms(self.body_idle)),
+            ("body_rate", u64::from(self.body_rate)),
             ("buffer_initial", count(self.buffer_initial)),
             ("buffer_largest", count(self.buffer_largest)),
             ("client_hello", count(self.client_hello)),
@@ -134,6 +145,7 @@ impl Limits {
             ("connect_attempts", u64::from(self.connect_attempts)),
             ("connect_ms", ms(self.connect)),
             ("connections", count(self.connections)),
+            ("connections_per_source", count(self.connections_per_source.unwrap_or(0))),
             ("drain_body", count(self.drain_body)),
             ("explained_misses", u64::from(self.explained_misses)),
             ("handshake_timeout_ms", ms(self.handshake_timeout)),
@@ -149,6 +161,7 @@ impl Limits {
             ("linger_ms", ms(self.linger)),
             ("log_batch", count(self.log_batch)),
             ("log_queue", count(self.log_queue)),
+            ("memory", count(self.memory.unwrap_or(0))),
             ("metric_series", count(self.metric_series)),
             ("mirror_backlog", count(self.mirror_backlog)),
             ("mirrors", count(self.mirrors)),

@@ -19,13 +19,14 @@ use tokio::{
 };
 
 use crate::{
-    accept::{self, PortState},
+    accept::{self, PortState, Sources},
     http::scratch::ScratchPool,
     limits::Limits,
     observe::{
         access_log::Sink,
         metrics::{Counters, MetricsSnapshot, TableCounters, count},
     },
+    pressure::{MemoryGauge, Pressure},
     random::Random,
     timer::{Clock, Deadlines, Slot, thread_woke},
     tls::{config::TlsTable, upstream::UpstreamTable},
@@ -82,9 +83,16 @@ pub(crate) enum Command {
 pub(crate) struct Peers {
     pub(crate) open: Vec<AtomicUsize>,
     pub(crate) commands: Vec<mpsc::Sender<Command>>,
+    pub(crate) memory: Arc<MemoryGauge>,
+    pub(crate) sources: Sources,
 }
 
 impl Peers {
+    pub(crate) fn new(commands: Vec<mpsc::Sender<Command>>) -> Self {
+        let open = commands.iter().map(|_| AtomicUsize::new(0)).collect();
+        Self { open, commands, memory: Arc::default(), sources: Sources::default() }
+    }
+
     pub(crate) fn total(&self) -> usize {
         self.open.iter().map(|open| open.load(Ordering::Relaxed)).sum()
     }
@@ -191,6 +199,17 @@ impl Worker {
         self.phase.get()
     }
 
+    /// What must be given up now. Of the connections only this worker's share is looked at, since
+    /// every response asks.
+    pub(crate) fn pressure(&self) -> Pressure {
+        let memory = self.peers.memory.pressure();
+        let own = self.open().map_or(0, |open| open.load(Ordering::Relaxed));
+        let workers = self.peers.open.len();
+        let crowded = own.saturating_mul(workers).saturating_mul(10)
+            >= self.limits.connections.saturating_mul(9);
+        if crowded { memory.max(Pressure::KeepAlive) } else { memory }
+    }
+
     pub(crate) fn slot(&self, context: &std::task::Context<'_>) -> Slot {
         self.deadlines.slot(context.waker().clone())
     }
@@ -212,6 +231,9 @@ impl Worker {
     fn housekeeping(&self) -> bool {
         let pooled = pool::sweep(&self.upstreams, self.clock.now(), self.limits.pool_idle);
         let spare = self.scratch.trim();
+        if self.peers.memory.pressure() >= Pressure::KeepAlive {
+            self.deadlines.wake_all();
+        }
         self.log.flush();
         pooled > 0 || spare > 0
     }
@@ -283,6 +305,11 @@ impl Worker {
 
     fn read_metrics(&self) -> MetricsSnapshot {
         self.counters.totals.log_drops.set(self.log.dropped());
+        if self.index == 0 {
+            let resident = u64::try_from(self.peers.memory.resident()).unwrap_or(u64::MAX);
+            self.counters.totals.resident.set(resident);
+            self.counters.totals.pressure.set(u64::from(self.peers.memory.pressure() as u8));
+        }
         let open = self.open().map_or(0, |open| open.load(Ordering::Relaxed));
         self.counters.totals.open.set(u64::try_from(open).unwrap_or(u64::MAX));
         let mut snapshot = self.counters.read();

@@ -158,6 +158,8 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         workers: config.workers.value,
         limits: proxy::Limits {
             connections: config.max_connections.value,
+            connections_per_source: bound(config.max_connections_per_source.value),
+            memory: bound(config.max_memory.value),
             ..proxy::Limits::default()
         },
         access_log: match &config.access_log.value {
@@ -167,6 +169,11 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         },
         zone: config.zone.value.as_deref().map(Into::into),
     }
+}
+
+/// 0 is no bound.
+fn bound(value: usize) -> Option<usize> {
+    (value > 0).then_some(value)
 }
 
 /// The watcher's signals as something that can be awaited. One thread waits for them.

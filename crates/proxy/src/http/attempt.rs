@@ -18,6 +18,7 @@ use crate::{
         upgrade,
     },
     observe::{metrics::count, reason::Reason},
+    pressure::Pressure,
     upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
     worker::Worker,
 };
@@ -30,6 +31,13 @@ pub(crate) async fn serve(connection: &mut Connection, scratch: &mut Scratch) ->
     let mut record = Record::new(worker.clock.now());
     record.add_received(scratch.input.kept().len());
     scratch.request_body.start_request(scratch.request.framing());
+    if worker.pressure() >= Pressure::Requests {
+        count(&worker.counters.totals.shed);
+        let answer = Answer::closing(Reason::Shed);
+        let after = respond(&worker, connection, scratch, answer, &mut record).await;
+        record.finish(&worker, connection, scratch, &table);
+        return after;
+    }
     let after = match decide(connection, &table, scratch, &mut record) {
         Decision::Answer(answer) => {
             respond(&worker, connection, scratch, answer, &mut record).await

@@ -24,6 +24,7 @@ use crate::{
         metrics::{count, count_bytes},
         reason::Reason,
     },
+    pressure::Pressure,
     stream::Stream,
     timer::Slot,
     tls::accept::TlsContext,
@@ -271,7 +272,9 @@ impl Connection {
 
     /// Whether the client is told that its next request needs another connection.
     pub(crate) fn is_last(&self) -> bool {
-        self.port.is_closed() || self.worker.phase() >= Phase::Draining
+        self.port.is_closed()
+            || self.worker.phase() >= Phase::Draining
+            || self.worker.pressure() >= Pressure::KeepAlive
     }
 
     /// Ready with true when the client sent something, with false when the wait is over.
@@ -279,10 +282,15 @@ impl Connection {
         if self.stream.tcp().poll_read_ready(cx).is_ready() {
             return Poll::Ready(true);
         }
-        if self.timer.expired() || self.must_close() {
+        if self.timer.expired() || self.must_close() || self.is_given_up() {
             return Poll::Ready(false);
         }
         Poll::Pending
+    }
+
+    /// Whether the connection, idle after a request, is closed for want of memory.
+    fn is_given_up(&self) -> bool {
+        self.used && self.worker.peers.memory.pressure() >= Pressure::KeepAlive
     }
 
     /// Ends our side, then reads for a moment: closing with unread bytes would reset the

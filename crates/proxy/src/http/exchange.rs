@@ -5,7 +5,7 @@
 
 use std::{
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -96,6 +96,9 @@ pub(crate) struct Flow {
     pub(crate) close: bool,
     /// The upstream connection may be used again.
     pub(crate) reusable: bool,
+    /// Bytes of the request body that came, and how long they were waited for.
+    pub(super) body_bytes: u64,
+    pub(super) body_waited: Duration,
     /// Request bytes at the front of the input that are decoded and not written yet.
     pub(super) direct_up: usize,
 }
@@ -121,6 +124,8 @@ pub(super) struct State {
     pub(super) interims: u32,
     pub(super) waiting: Waiting,
     pub(super) moved: bool,
+    /// Since when the client owes a part of its body.
+    pub(super) waits_since: Option<Instant>,
 }
 
 impl<'a, 't> Exchange<'a, 't> {
@@ -161,6 +166,7 @@ impl<'a, 't> Exchange<'a, 't> {
                 interims: 0,
                 waiting: Waiting::default(),
                 moved: true,
+                waits_since: None,
             },
         }
     }
@@ -171,6 +177,10 @@ impl<'a, 't> Exchange<'a, 't> {
             return Poll::Ready(Err(Fault::Expired(self.expired())));
         }
         self.state.waiting = Waiting::default();
+        if let Some(since) = self.state.waits_since.take() {
+            let waited = self.worker.clock.now().saturating_duration_since(since);
+            self.flow.body_waited = self.flow.body_waited.saturating_add(waited);
+        }
         if self.state.upload == Upload::Sending
             && let Err(fault) = self.poll_upload(cx)
         {
@@ -193,7 +203,19 @@ impl<'a, 't> Exchange<'a, 't> {
         Poll::Pending
     }
 
+    /// How long the next part of the body may take: no more than `body_idle`, and less the longer a
+    /// body that trickles was waited for already.
+    fn body_patience(&self) -> Duration {
+        let limits = &self.worker.limits;
+        let earned = self.flow.body_bytes / u64::from(limits.body_rate.max(1));
+        let granted = limits.body_idle.saturating_add(Duration::from_secs(earned));
+        limits.body_idle.min(granted.saturating_sub(self.flow.body_waited))
+    }
+
     fn arm(&mut self) {
+        if self.state.waiting.client_read {
+            self.state.waits_since = Some(self.worker.clock.now());
+        }
         if !std::mem::take(&mut self.state.moved) {
             return;
         }
@@ -201,7 +223,7 @@ impl<'a, 't> Exchange<'a, 't> {
         let idle = if self.state.waiting.client_write {
             limits.write_idle
         } else if self.state.waiting.client_read {
-            limits.body_idle
+            self.body_patience()
         } else {
             limits.response_idle
         };

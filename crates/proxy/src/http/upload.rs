@@ -75,6 +75,8 @@ impl Exchange<'_, '_> {
                 Ok(BodyEvent::Data { start, end }) => {
                     let data = input.unread().get(start..end).unwrap_or_default();
                     self.record.add_received(data.len());
+                    let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                    self.flow.body_bytes = self.flow.body_bytes.saturating_add(bytes);
                     self.tees.iter_mut().for_each(|tee| tee.push(data));
                     let fits = to_upstream.bytes.len().saturating_add(data.len()) <= limits.replay;
                     self.flow.replayable &= fits;

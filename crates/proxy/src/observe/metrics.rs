@@ -33,6 +33,9 @@ macro_rules! totals {
 totals! {
     accepted = "portcullis_connections_accepted_total", "counter", "Downstream connections accepted.";
     open = "portcullis_connections_open", "gauge", "Downstream connections open now.";
+    shed = "portcullis_requests_shed_total", "counter", "Requests refused for want of memory.";
+    resident = "portcullis_memory_watched_bytes", "gauge", "Memory of the process at the last look; 0 without a budget.";
+    pressure = "portcullis_memory_pressure", "gauge", "What is given up for want of memory: 0 nothing, 1 idle connections, 2 new requests, 3 new connections.";
     refused = "portcullis_connections_refused_total", "counter", "Downstream connections closed at once for want of room.";
     adopted = "portcullis_connections_adopted_total", "counter", "Downstream connections taken over from another worker.";
     accept_errors = "portcullis_accept_errors_total", "counter", "Accepts that failed for want of a resource.";

@@ -1,0 +1,98 @@
+//! A process near its bounds gives things up in order, and takes them back.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
+mod common;
+
+use common::{Config, Plane, to};
+use proxy::{AccessLog, Limits, Reason};
+use std::time::{Duration, Instant};
+use testkit::recorder::Recorder;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn serve(limits: Limits) -> (Plane, Recorder) {
+    let plane = Plane::with(limits, AccessLog::Off, 1);
+    let recorder = Recorder::start();
+    let mut config = Config::http(plane.number());
+    config.service("app", &[recorder.addr()]);
+    config.route("all", vec![to("/", "app")]);
+    plane.apply(&mut config);
+    (plane, recorder)
+}
+
+fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+    let until = Instant::now() + LIMIT;
+    while !reached() {
+        assert!(Instant::now() < until, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[test]
+fn without_memory_requests_and_connections_are_refused_until_there_is_some_again() {
+    const SPARE: usize = 1 << 30;
+    let limits = Limits { memory: Some(resident() + SPARE), ..Limits::default() };
+    let (plane, recorder) = serve(limits);
+    let (mut idle, mut busy) = (plane.client(), plane.client());
+    assert_eq!(idle.get("a", "/").status, 200);
+    // Half a head: the connection is not idle, so it is not closed.
+    busy.send("GET / HTTP/1.1\r\n");
+    let hoard = vec![1u8; SPARE];
+    wait_until("pressure", || plane.total("memory_pressure") == 3);
+    assert!(idle.is_closed_by_peer(), "an idle connection is given up");
+    busy.send("host: a\r\n\r\n");
+    let refused = busy.response("GET");
+    assert_eq!((refused.status, refused.field("connection")), (503, Some("close")));
+    assert_eq!((plane.reason(Reason::Shed), plane.total("requests_shed")), (1, 1));
+    assert!(plane.client().is_closed_by_peer(), "a new connection is closed");
+    assert_eq!(recorder.requests().len(), 1, "nothing reached the backend");
+    assert!(hoard.iter().step_by(1 << 20).all(|byte| *byte == 1));
+    drop(hoard);
+    wait_until("relief", || plane.total("memory_pressure") == 0);
+    assert_eq!(plane.get("a", "/").status, 200);
+}
+
+#[test]
+fn near_the_bound_of_connections_none_is_kept() {
+    let (plane, _recorder) = serve(Limits { connections: 10, ..Limits::default() });
+    let mut kept: Vec<_> = (0..8).map(|_| plane.client()).collect();
+    assert_eq!(kept[0].get("a", "/").field("connection"), None);
+    let mut last = plane.client();
+    assert_eq!(last.get("a", "/").field("connection"), Some("close"));
+    assert!(last.is_closed_by_peer());
+}
+
+#[test]
+fn one_client_address_gets_no_more_than_its_share() {
+    let limits = Limits { connections_per_source: Some(2), ..Limits::default() };
+    let (plane, _recorder) = serve(limits);
+    let (mut first, mut second) = (plane.client(), plane.client());
+    assert_eq!((first.get("a", "/").status, second.get("a", "/").status), (200, 200));
+    assert!(plane.client().is_closed_by_peer());
+    assert_eq!(plane.total("connections_refused"), 1);
+    drop(first);
+    wait_until("the end of a connection", || plane.total("connections_open") == 1);
+    assert_eq!(plane.client().get("a", "/").status, 200);
+}
+
+#[test]
+fn a_body_that_trickles_is_not_waited_for_forever() {
+    let limits =
+        Limits { body_idle: Duration::from_millis(300), body_rate: 1000, ..Limits::default() };
+    let (plane, _recorder) = serve(limits);
+    let mut client = plane.client();
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n");
+    let until = Instant::now() + LIMIT;
+    // No pause between two bytes is as long as the idle limit, but all of them together are.
+    while client.is_silent(Duration::from_millis(20)) {
+        assert!(Instant::now() < until, "the connection lasts");
+        client.send("x");
+    }
+    assert_eq!(client.response("POST").status, 408);
+    assert_eq!(plane.reason(Reason::BodyTimeout), 1);
+}
