@@ -4,6 +4,25 @@
 //! It must never carry traffic, decide what an object means (`translate` does), or write an object
 //! or a part of one that is not ours.
 //!
-//! Start reading at [`provision`] (pods and Services for each Gateway).
+//! Start reading at [`engine`] (the loop that owns everything), then [`watch`] and [`objects`]
+//! (what comes in), [`status`] and [`plane`] (what goes out), [`leader`] (who may write), and
+//! [`provision`] (pods and Services for each Gateway).
 
+pub mod cluster;
+pub mod discovery;
+pub mod engine;
+pub mod leader;
+pub mod limits;
+pub mod metrics;
+pub mod names;
+pub mod objects;
+pub mod plane;
 pub mod provision;
+pub mod status;
+pub mod watch;
+
+pub use cluster::{Cluster, ConnectError};
+pub use engine::{ControllerError, Options, View, run};
+pub use leader::{Leadership, LeaseOptions};
+pub use metrics::Counters;
+pub use plane::{DataPlane, Publication};

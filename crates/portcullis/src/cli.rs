@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the Gateways and routes found in PATH, and follow its changes
     Serve(ServeArgs),
+    /// Serve the Gateways and routes of a Kubernetes cluster, and write their statuses
+    Controller(ControllerArgs),
     /// Check objects: schema, references, grants, conflicts, shadowed rules
     Lint(LintArgs),
     /// Say which route, rule and backend a request takes, and why the others lost
@@ -27,8 +29,6 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Explain a diagnostic code, such as PC0203; without a code, list them all
     Code(CodeArgs),
-    /// Write the manifests that install Portcullis in a cluster
-    Install(InstallArgs),
     /// Look at the process configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell
@@ -79,6 +79,49 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ControllerArgs {
+    /// Carry the traffic of all Gateways in this process, on the addresses of --address
+    #[arg(long, env = "PORTCULLIS_INLINE", hide_env_values = true)]
+    pub(crate) inline: bool,
+
+    /// The API server and who we are to it; default that of KUBECONFIG, of the home directory, or
+    /// of the pod
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig; default the current one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// The namespace of the lease by which one of several controllers leads; default that of the
+    /// pod, or of the context
+    #[arg(
+        long,
+        env = "PORTCULLIS_LEASE_NAMESPACE",
+        hide_env_values = true,
+        value_name = "NAMESPACE"
+    )]
+    pub(crate) lease_namespace: Option<String>,
+
+    /// The name of that lease
+    #[arg(
+        long,
+        env = "PORTCULLIS_LEASE_NAME",
+        hide_env_values = true,
+        default_value = "portcullis-controller",
+        value_name = "NAME"
+    )]
+    pub(crate) lease_name: String,
+
+    /// Tells this controller from the others; default POD_NAME, or host name and process
+    #[arg(long, env = "POD_NAME", hide_env_values = true, value_name = "NAME")]
+    pub(crate) identity: Option<String>,
 
     #[command(flatten)]
     pub(crate) flags: Flags,
@@ -203,25 +246,6 @@ pub(crate) struct CodeArgs {
 
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct InstallArgs {
-    /// Print the manifests, for `kubectl apply --server-side -f -`
-    #[arg(long)]
-    pub(crate) print: bool,
-
-    /// The namespace of the controller
-    #[arg(long, default_value = "portcullis-system", value_name = "NAME")]
-    pub(crate) namespace: String,
-
-    /// The image of controller and proxies; default localhost/portcullis and this version
-    #[arg(long, value_name = "REFERENCE")]
-    pub(crate) image: Option<String>,
-
-    /// Controllers; one of them leads
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) replicas: u16,
 }
 
 #[derive(Args, Debug)]

@@ -4,9 +4,10 @@
 //! `ir`, what an object means in `translate`.
 //!
 //! Start reading at `cli` (what can be asked), then `command` (a module for each command),
-//! `serve` (the running process), `config` and `render`.
+//! `serve` (the running process), `cluster` (the same in a cluster), `config` and `render`.
 
 mod cli;
+mod cluster;
 mod command;
 mod config;
 mod demo;

@@ -20,5 +20,5 @@ pub mod yaml;
 pub use backend::{BackendOverride, BackendOverrideError, ENDPOINTS_ANNOTATION};
 pub use files::{Contents, FileContent, Reader};
 pub use issue::{Place, SourceIssue};
-pub use store::{Load, ObjectState, Reference, Settings, Store};
+pub use store::{Load, ObjectState, Reference, Settings, Store, references};
 pub use watch::Watcher;

@@ -2,8 +2,8 @@
 
 mod code;
 mod config;
+mod controller;
 mod explain;
-pub(crate) mod install;
 mod lint;
 pub(crate) mod load;
 mod serve;
@@ -20,11 +20,11 @@ use crate::cli::{Cli, Command, ConfigCommand};
 pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(&args, nested(matches)),
+        Command::Controller(args) => controller::run(&args, nested(matches)),
         Command::Lint(args) => lint::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Code(args) => code::run(&args),
-        Command::Install(args) => install::run(&args),
         Command::Config(args) => match args.command {
             ConfigCommand::Show { flags, output } => {
                 config::show(&flags, output.output, nested(nested(matches)))

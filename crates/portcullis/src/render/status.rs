@@ -69,7 +69,7 @@ fn parts(status: &Status) -> Vec<(String, &[Condition])> {
                 (format!("parent {}{section}{port}", reference.name), parent.conditions.as_slice())
             })
             .collect(),
-        StatusBody::Policy { ancestors } => ancestors
+        StatusBody::Policy { ancestors } | StatusBody::Backend { ancestors } => ancestors
             .iter()
             .map(|entry| (format!("for {}", entry.ancestor), entry.conditions.as_slice()))
             .collect(),

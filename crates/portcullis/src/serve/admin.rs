@@ -97,7 +97,11 @@ fn drain(shared: &Shared) -> Answer {
 
 async fn endpoints(shared: &Shared) -> Value {
     let mut clusters: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for status in shared.proxy.endpoints_state().await {
+    let states = match &shared.proxy {
+        Some(proxy) => proxy.endpoints_state().await,
+        None => Vec::new(),
+    };
+    for status in states {
         clusters.entry(status.cluster.to_string()).or_default().push(json!({
             "address": status.endpoint.address.to_string(),
             "identity": &*status.endpoint.identity,

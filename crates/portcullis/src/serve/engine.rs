@@ -3,18 +3,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use analyze::lint::Level;
 use anyhow::Result;
 use api::ObjectName;
-use ir::{BindAddress, EndpointMap, IrSet, Revision, Update};
+use ir::{BindAddress, EndpointMap, IrSet};
+use proxy::ProxyHandle;
 use source::{Reader, Store};
-use translate::{Facts, PortFact, Settings, Translation, Translator};
+use translate::{Settings, Translation, Translator};
 
-use super::{Options, Shared};
+use super::{Local, Options, Shared};
 use crate::{
     command::load::machine_addresses,
     config::Config,
@@ -25,9 +27,6 @@ use crate::{
     },
 };
 
-/// Time between two tries to bind a port that another process held.
-const PORT_RETRY: Duration = Duration::from_secs(5);
-
 /// Owns the store and the translation; nothing else changes what is served.
 pub(crate) struct Engine {
     reader: Reader,
@@ -36,25 +35,19 @@ pub(crate) struct Engine {
     translator: Translator,
     demo: Option<Demo>,
     shared: Shared,
-    served: Served,
-    facts: Facts,
+    translation: Translation,
+    plane: Local,
     /// Reports already printed, so that an unchanged finding is not repeated on each change.
     told: BTreeSet<String>,
-    sequence: u64,
-    /// When ports that could not be bound are tried again.
-    retry_at: Option<Instant>,
-}
-
-/// What the data plane was last told.
-#[derive(Default)]
-struct Served {
-    translation: Translation,
-    ir: Arc<IrSet>,
-    endpoints: Arc<EndpointMap>,
 }
 
 impl Engine {
-    pub(crate) fn new(options: &Options, config: &Config, shared: Shared) -> Self {
+    pub(crate) fn new(
+        options: &Options,
+        config: &Config,
+        proxy: Rc<ProxyHandle>,
+        shared: Shared,
+    ) -> Self {
         let store_settings = source::Settings { backends: options.backends.clone(), open: false };
         Self {
             reader: Reader::new(&options.paths, &mut io::stdin().lock()),
@@ -68,12 +61,10 @@ impl Engine {
             },
             translator: Translator::default(),
             demo: options.demo.then(Demo::default),
+            plane: Local::new(proxy, Rc::clone(&shared.published), machine_addresses()),
             shared,
-            served: Served::default(),
-            facts: Facts::default(),
+            translation: Translation::default(),
             told: BTreeSet::new(),
-            sequence: 0,
-            retry_at: None,
         }
     }
 
@@ -83,15 +74,15 @@ impl Engine {
         let load = self.store.load(self.reader.read());
         let mut reports: Vec<Report> = load.issues.iter().map(Report::from_issue).collect();
         let loaded = started.elapsed();
-        if load.changed || self.sequence == 0 {
+        if load.changed || !self.plane.serves() {
             let (translation, endpoints) = self.translate().await?;
             let translated = started.elapsed();
             self.publish(translation, endpoints).await;
-            let revision = self.revision();
+            let revision = self.plane.revision();
             tracing::info!(%revision, elapsed = ?started.elapsed(), "serving");
             tracing::debug!(?loaded, ?translated, "since the change was seen");
         }
-        let diagnostics = self.served.translation.diagnostics.iter();
+        let diagnostics = self.translation.diagnostics.iter();
         reports.extend(diagnostics.map(|found| Report::from_diagnostic(found, &self.store)));
         reports.extend(self.port_reports());
         self.tell(&reports);
@@ -126,71 +117,38 @@ impl Engine {
     /// Tells the data plane what differs: endpoints alone, or a new table.
     async fn publish(&mut self, translation: Translation, endpoints: EndpointMap) {
         let endpoints = Arc::new(endpoints);
-        let same_table = self.sequence > 0 && *self.served.ir == translation.ir;
-        let same_endpoints = self.served.endpoints == endpoints;
-        if same_table {
-            if !same_endpoints {
-                self.shared.proxy.endpoints(&endpoints).await;
-            }
-            self.served.translation = translation;
-            self.served.endpoints = Arc::clone(&endpoints);
-            self.shared.published.borrow_mut().endpoints = endpoints;
-            self.renew_statuses();
-            return;
+        if self.plane.serves() && **self.plane.ir() == translation.ir {
+            self.plane.publish_endpoints(&endpoints).await;
+            self.translation = translation;
+        } else {
+            let ir = Arc::new(translation.ir.clone());
+            // Held until the new revision serves: freeing thousands of objects takes its time.
+            let before = std::mem::replace(&mut self.translation, translation);
+            self.plane.publish(&ir, &endpoints).await;
+            drop(before);
         }
-        let ir = Arc::new(translation.ir.clone());
-        // Held until the new revision serves: freeing thousands of objects takes its time.
-        let before = std::mem::replace(&mut self.served, Served { translation, ir, endpoints });
-        self.apply().await;
-        drop(before);
-    }
-
-    /// Sends the present table as a new revision.
-    async fn apply(&mut self) {
-        self.sequence = self.sequence.saturating_add(1);
-        let previous = Arc::clone(&self.shared.published.borrow().table);
-        let table = ir::assemble(&self.served.ir, self.revision(), Some(&previous));
-        let table = Arc::new(table);
-        let endpoints = Some(Arc::clone(&self.served.endpoints));
-        let assembled = Instant::now();
-        let ack = self.shared.proxy.apply(Update { table: Arc::clone(&table), endpoints }).await;
-        tracing::debug!(elapsed = ?assembled.elapsed(), "every worker swapped its table");
-        self.retry_at =
-            ack.ports.iter().any(|port| port.result.is_err()).then(|| Instant::now() + PORT_RETRY);
-        {
-            let mut published = self.shared.published.borrow_mut();
-            published.table = table;
-            published.endpoints = Arc::clone(&self.served.endpoints);
-            published.revision = Some(ack.revision);
-            published.reloads = published.reloads.saturating_add(1);
-        }
-        drop(previous);
-        self.facts = Facts::from_ack(&ack);
-        self.facts.machine_addresses = machine_addresses();
         self.renew_statuses();
     }
 
     fn renew_statuses(&self) {
-        let statuses = translate::finish(&self.served.translation, &self.facts);
+        let statuses = translate::finish(&self.translation, self.plane.facts());
         self.shared.published.borrow_mut().statuses = statuses;
     }
 
     /// Ports that another process holds, as findings.
     fn port_reports(&self) -> Vec<Report> {
-        let failures = translate::runtime_diagnostics(&self.served.translation, &self.facts);
+        let failures = translate::runtime_diagnostics(&self.translation, self.plane.facts());
         failures.iter().map(|found| Report::from_diagnostic(found, &self.store)).collect()
     }
 
     /// Waits until ports that could not be bound should be tried again; forever if there are none.
     pub(crate) async fn retry_due(&self) {
-        match self.retry_at {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
-            None => std::future::pending().await,
-        }
+        self.plane.retry_due().await;
     }
 
     pub(crate) async fn retry_ports(&mut self) -> Result<()> {
-        self.apply().await;
+        self.plane.retry().await;
+        self.renew_statuses();
         Ok(())
     }
 
@@ -220,19 +178,13 @@ impl Engine {
         self.store.files().map(|(file, text)| (Arc::clone(file), Arc::clone(text))).collect()
     }
 
-    fn revision(&self) -> Revision {
-        Revision { epoch: 0, sequence: self.sequence }
-    }
-
     pub(crate) fn ir(&self) -> &IrSet {
-        &self.served.ir
+        self.plane.ir()
     }
 
     /// Whether another process, or the operating system, keeps the listener from the port.
     pub(crate) fn is_refused(&self, address: BindAddress, port: u16) -> bool {
-        self.facts.ports.iter().any(|(key, fact)| {
-            (key.address, key.port) == (address, port) && matches!(fact, PortFact::Failed(_))
-        })
+        self.plane.is_refused(address, port)
     }
 
     pub(crate) fn demo(&self) -> Option<&Demo> {

@@ -42,8 +42,13 @@ fn readiness(shared: &Shared) -> Answer {
 }
 
 async fn metrics(shared: &Shared) -> Answer {
-    let snapshot = shared.proxy.metrics_snapshot().await;
-    let mut body = proxy::render_prometheus(&snapshot);
+    let mut body = match &shared.proxy {
+        Some(proxy) => proxy::render_prometheus(&proxy.metrics_snapshot().await),
+        None => String::new(),
+    };
+    if let Some(counters) = &shared.counters {
+        body.push_str(&counters.render());
+    }
     let published = shared.published.borrow();
     let findings = |severity: &str| {
         let same = |finding: &&serde_json::Value| finding["severity"] == severity;

@@ -7,6 +7,7 @@ mod admin;
 mod banner;
 mod engine;
 mod health;
+mod local;
 
 use std::{cell::RefCell, path::PathBuf, process::ExitCode, rc::Rc, sync::Arc};
 
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub(crate) use engine::Engine;
+pub(crate) use local::Local;
 
 /// What `serve` was asked to do, beside the process configuration.
 pub(crate) struct Options {
@@ -64,14 +66,17 @@ pub(crate) enum Request {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) published: Rc<RefCell<Published>>,
-    pub(crate) proxy: Rc<ProxyHandle>,
+    /// Absent in a controller that carries no traffic itself.
+    pub(crate) proxy: Option<Rc<ProxyHandle>>,
+    /// Of a controller.
+    pub(crate) counters: Option<Arc<controller::Counters>>,
     pub(crate) level: LogLevel,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) controller_name: Rc<str>,
 }
 
 /// How the process was asked to end.
-enum End {
+pub(crate) enum End {
     /// SIGTERM, or the admin endpoint: orchestrated, so keep accepting for a while.
     Graceful,
     /// Ctrl-C.
@@ -85,66 +90,107 @@ pub(crate) async fn run(options: Options, config: &Config) -> Result<ExitCode> {
             bail!("{} does not exist; give a file, a folder or -", path.display());
         }
     }
+    let mut running = start(config, true, None).await?;
+    let shared = running.shared.clone();
+    let proxy = shared.proxy.clone().context("the workers did not start")?;
+    // Watching begins before the first read, so that no change is missed in between.
+    let (_watcher, mut changes) = watch(&options.paths);
+    let mut engine = Engine::new(&options, config, proxy, shared);
+    running.answer();
+    engine.reload().await?;
+    render::print(&banner::banner(&engine, &options, config, &running.addresses)?)?;
+    let end = loop {
+        tokio::select! {
+            Some(()) = changes.recv() => engine.reload().await?,
+            () = engine.retry_due() => engine.retry_ports().await?,
+            end = running.end() => break end,
+        }
+    };
+    running.drain(&end, config).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What every running process has: workers, and the ports where it can be asked.
+pub(crate) struct Running {
+    pub(crate) shared: Shared,
+    pub(crate) addresses: banner::Addresses,
+    /// Not answered yet: health and admin.
+    listeners: Option<(TcpListener, TcpListener)>,
+    asked: mpsc::Receiver<Request>,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// Starts logging and, with `carries`, the workers, and binds the ports.
+pub(crate) async fn start(
+    config: &Config,
+    carries: bool,
+    counters: Option<Arc<controller::Counters>>,
+) -> Result<Running> {
     let level = log::init(config.log_format.value, &config.log_level.value)?;
-    let (requests, mut asked) = mpsc::channel(4);
+    let (requests, asked) = mpsc::channel(4);
     let health = bind("metrics-address", config.metrics_address.value).await?;
     let admin = bind("admin-address", config.admin_address.value).await?;
     let addresses = banner::Addresses {
         health: health.local_addr().context("the metrics address is gone")?,
         admin: admin.local_addr().context("the admin address is gone")?,
     };
-    let proxy = Rc::new(Proxy::start(proxy_config(config))?);
+    let proxy = carries.then(|| Proxy::start(proxy_config(config))).transpose()?;
     let shared = Shared {
         published: Rc::default(),
-        proxy: Rc::clone(&proxy),
+        proxy: proxy.map(Rc::new),
+        counters,
         level,
         requests,
         controller_name: config.controller_name.value.as_str().into(),
     };
-    // Watching begins before the first read, so that no change is missed in between.
-    let (_watcher, mut changes) = watch(&options.paths);
-    let mut engine = Engine::new(&options, config, shared.clone());
-    tokio::task::spawn_local(server::serve(health, health::handler(shared.clone())));
-    tokio::task::spawn_local(server::serve(admin, admin::handler(shared.clone())));
-    engine.reload().await?;
-    render::print(&banner::banner(&engine, &options, config, &addresses)?)?;
-
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
-    let end = loop {
-        tokio::select! {
-            Some(()) = changes.recv() => engine.reload().await?,
-            () = engine.retry_due() => engine.retry_ports().await?,
-            Some(Request::Drain) = asked.recv() => break End::Graceful,
-            Some(()) = terminate.recv() => break End::Graceful,
-            Some(()) = interrupt.recv() => break End::Quick,
-        }
-    };
-    finish(&end, &shared, config, &mut interrupt).await
+    Ok(Running {
+        shared,
+        addresses,
+        listeners: Some((health, admin)),
+        asked,
+        terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?,
+        interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?,
+    })
 }
 
-async fn finish(
-    end: &End,
-    shared: &Shared,
-    config: &Config,
-    interrupt: &mut Signal,
-) -> Result<ExitCode> {
-    shared.published.borrow_mut().draining = true;
-    let min = match end {
-        End::Graceful => config.drain_min.value,
-        End::Quick => std::time::Duration::ZERO,
-    };
-    tracing::info!(connections = shared.proxy.connections(), "draining");
-    tokio::select! {
-        cut = shared.proxy.drain(min, config.drain_deadline.value) => {
-            if cut > 0 {
-                tracing::warn!(connections = cut, "closed at the drain deadline");
-            }
-            tracing::info!("done");
-        }
-        Some(()) = interrupt.recv() => tracing::warn!("ended at once, as asked"),
+impl Running {
+    /// Begins to answer on the ports.
+    pub(crate) fn answer(&mut self) {
+        let Some((health, admin)) = self.listeners.take() else { return };
+        let shared = &self.shared;
+        tokio::task::spawn_local(server::serve(health, health::handler(shared.clone())));
+        tokio::task::spawn_local(server::serve(admin, admin::handler(shared.clone())));
     }
-    Ok(ExitCode::SUCCESS)
+
+    /// Waits until somebody wants the process to end. May be dropped at any time.
+    pub(crate) async fn end(&mut self) -> End {
+        tokio::select! {
+            Some(Request::Drain) = self.asked.recv() => End::Graceful,
+            Some(()) = self.terminate.recv() => End::Graceful,
+            Some(()) = self.interrupt.recv() => End::Quick,
+        }
+    }
+
+    /// Lets open connections finish.
+    pub(crate) async fn drain(&mut self, end: &End, config: &Config) {
+        self.shared.published.borrow_mut().draining = true;
+        let Some(proxy) = &self.shared.proxy else { return };
+        let min = match end {
+            End::Graceful => config.drain_min.value,
+            End::Quick => std::time::Duration::ZERO,
+        };
+        tracing::info!(connections = proxy.connections(), "draining");
+        tokio::select! {
+            cut = proxy.drain(min, config.drain_deadline.value) => {
+                if cut > 0 {
+                    tracing::warn!(connections = cut, "closed at the drain deadline");
+                }
+                tracing::info!("done");
+            }
+            Some(()) = self.interrupt.recv() => tracing::warn!("ended at once, as asked"),
+        }
+    }
 }
 
 async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener> {

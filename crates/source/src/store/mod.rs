@@ -16,7 +16,7 @@ use std::{
 use api::{EndpointSlice, Object};
 use translate::{ObjectRef, Snapshot};
 
-pub use self::reference::Reference;
+pub use self::reference::{Reference, references};
 use self::{
     admit::{Admitted, Item},
     chunk::Chunk,

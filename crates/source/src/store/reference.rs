@@ -15,7 +15,7 @@ pub struct Reference {
 }
 
 /// Every reference of an object in the newest shape, sorted, each once.
-pub(super) fn references(object: &Value, from: &ObjectRef) -> Vec<Reference> {
+pub fn references(object: &Value, from: &ObjectRef) -> Vec<Reference> {
     let mut found = Vec::new();
     if let Some(spec) = object.get("spec").and_then(Value::as_object) {
         in_map(spec, &from.namespace, &mut found);

@@ -1,0 +1,42 @@
+//! What carries the traffic, as the controller sees it.
+
+use std::sync::Arc;
+
+use ir::{EndpointMap, IrSet, Revision};
+use translate::{Facts, Snapshot, Translation};
+
+use crate::leader::Leadership;
+
+/// A configuration, whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    pub revision: Revision,
+    pub ir: &'a Arc<IrSet>,
+    pub endpoints: &'a Arc<EndpointMap>,
+    pub translation: &'a Translation,
+    /// The objects that it was made of.
+    pub snapshot: &'a Snapshot,
+}
+
+/// The data planes of all Gateways. It decides what each of them is told.
+pub trait DataPlane {
+    /// Makes a configuration current. Returns once it is known to whom it matters, which need not
+    /// be when it serves: that is told by [`Self::facts`].
+    fn publish(&mut self, publication: Publication<'_>) -> impl Future<Output = ()>;
+
+    /// Makes other endpoints current within the configuration that was published last.
+    fn publish_endpoints(&mut self, endpoints: &Arc<EndpointMap>) -> impl Future<Output = ()>;
+
+    /// Returns when [`Self::facts`] tells something else, or [`Self::catch_up`] is due. May be
+    /// dropped at any time.
+    fn changed(&mut self) -> impl Future<Output = ()>;
+
+    /// Does what is due, such as binding a port again that was taken.
+    fn catch_up(&mut self) -> impl Future<Output = ()>;
+
+    /// What running tells about the configuration that was published last.
+    fn facts(&self) -> Facts;
+
+    /// Who issues configurations has changed.
+    fn follow(&mut self, leadership: &Leadership);
+}

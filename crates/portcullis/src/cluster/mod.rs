@@ -1,0 +1,112 @@
+//! The running controller: glue between `controller`, which knows the cluster, and whoever carries
+//! the traffic.
+
+mod inline;
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    process::ExitCode,
+    rc::Rc,
+    sync::Arc,
+};
+
+use analyze::lint::Level;
+use anyhow::{Context, Result, bail};
+use controller::{Cluster, Counters, LeaseOptions, Options, View};
+use ir::Revision;
+use source::Store;
+use tokio::sync::watch;
+use translate::{BackendAddresses, Placement, Settings};
+
+use crate::{
+    cli::ControllerArgs,
+    config::Config,
+    render::report::{self, Report},
+    serve::{self, End, Local, Shared},
+};
+
+use inline::Inline;
+
+/// Runs until a signal ends it. Must run inside a `LocalSet`.
+pub(crate) async fn run(args: &ControllerArgs, config: &Config) -> Result<ExitCode> {
+    if !args.inline {
+        bail!("only `portcullis controller --inline` exists so far");
+    }
+    let counters = Arc::new(Counters::default());
+    let mut running = serve::start(config, args.inline, Some(Arc::clone(&counters))).await?;
+    let shared = running.shared.clone();
+    let proxy = shared.proxy.clone().context("the workers did not start")?;
+    let cluster = Cluster::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
+    let own = cluster.own_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let plane = Inline::new(Local::new(proxy, Rc::clone(&shared.published), vec![own]));
+    let options = Options {
+        settings: settings(config),
+        lease: Some(LeaseOptions {
+            namespace: args.lease_namespace.clone().unwrap_or(cluster.namespace().to_owned()),
+            name: args.lease_name.clone(),
+            identity: args.identity.clone().unwrap_or_else(identity),
+            address: None,
+        }),
+    };
+    let (sender, view) = watch::channel(View::default());
+    running.answer();
+    let told = tokio::task::spawn_local(tell(view, shared));
+    tracing::info!(
+        health = %running.addresses.health,
+        admin = %running.addresses.admin,
+        "controller started"
+    );
+    let mut ending = End::Graceful;
+    let stop = async { ending = running.end().await };
+    controller::run(cluster, options, plane, counters, sender, stop).await?;
+    told.abort();
+    running.drain(&ending, config).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        controller_name: config.controller_name.value.clone(),
+        class: config.class.value.clone(),
+        placement: Placement::Shared,
+        addresses: config.address.value.clone(),
+        port_offset: config.port_offset.value,
+        // Whoever may write an EndpointSlice must not reach what only this machine may reach.
+        backend_addresses: BackendAddresses::Restricted,
+        ..Settings::default()
+    }
+}
+
+/// Host name and process: a container that is started anew in its pod keeps both.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}_{}", host.trim(), std::process::id())
+}
+
+/// Keeps what the health and admin endpoints show up to date, and logs what is found.
+async fn tell(mut view: watch::Receiver<View>, shared: Shared) {
+    let files = Store::new(source::Settings::default());
+    let mut told = BTreeSet::new();
+    while view.changed().await.is_ok() {
+        let view = view.borrow_and_update().clone();
+        let reports: Vec<Report> =
+            view.findings.iter().map(|found| Report::from_diagnostic(found, &files)).collect();
+        let mut now = BTreeSet::new();
+        for report in reports.iter().filter(|report| report.level < Level::Note) {
+            let line = format!("{} {}", report.code, report.message);
+            if !told.contains(&line) {
+                let origin = report.origin.as_ref().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(code = report.code, origin, "{}", report.message);
+            }
+            now.insert(line);
+        }
+        told = now;
+        let mut published = shared.published.borrow_mut();
+        published.statuses = (*view.statuses).clone();
+        published.findings = reports.iter().map(report::json).collect();
+        if shared.proxy.is_none() && view.ready {
+            published.revision.get_or_insert(Revision::default());
+        }
+    }
+}
