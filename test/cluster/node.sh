@@ -35,7 +35,7 @@ private_folder() {
 }
 
 private_files() {
-  for folder in /run/netns /run/containerd /var/lib/cni /var/log/containers; do private_folder "$folder"; done
+  for folder in /run/mount /run/netns /run/containerd /var/lib/cni /var/lib/kubelet /var/log/containers; do private_folder "$folder"; done
   # kubelet sets switches of the whole machine: let it set copies.
   local switch copy
   for switch in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
@@ -94,7 +94,8 @@ control_plane() {
     --authentication-kubeconfig=scheduler.kubeconfig --authorization-kubeconfig=scheduler.kubeconfig
   daemon controller-manager kube-controller-manager --kubeconfig=controller-manager.kubeconfig --leader-elect=false \
     --authentication-kubeconfig=controller-manager.kubeconfig --authorization-kubeconfig=controller-manager.kubeconfig \
-    --use-service-account-credentials=true --service-account-private-key-file=keys/tokens.key --root-ca-file=keys/ca.crt
+    --use-service-account-credentials=true --service-account-private-key-file=keys/tokens.key --root-ca-file=keys/ca.crt \
+    --flex-volume-plugin-dir="$state/volume-plugins"
   daemon kube-proxy kube-proxy --config=kube-proxy.yaml
   daemon load-balancer python3 "$here/load_balancer.py" "$state/keys" "$balancer_range"
 }

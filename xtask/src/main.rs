@@ -9,6 +9,7 @@ mod cluster;
 mod codegen;
 mod conformance;
 mod fuzz;
+mod image;
 mod step;
 mod test;
 mod tidy;
@@ -54,6 +55,8 @@ enum Task {
     },
     /// Build what ships: the `dist` profile.
     Dist,
+    /// An image of a static release build, or of a given binary, as an archive; needs no daemon.
+    Image(image::ImageArgs),
     /// A one-node Kubernetes on this machine, in namespaces of its own (needs root).
     Cluster {
         #[command(subcommand)]
@@ -83,6 +86,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::FuzzSmoke { seconds } => fuzz::run(&root, seconds),
         Task::Bench { args } => bench::run(&root, &args),
         Task::Dist => bench::dist(&root),
+        Task::Image(args) => image::run(&root, &args),
         Task::Cluster { action } => cluster::run(&root, action),
         Task::Conformance(args) => conformance::run(&root, &args),
     }

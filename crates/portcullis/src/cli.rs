@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Explain a diagnostic code, such as PC0203; without a code, list them all
     Code(CodeArgs),
+    /// Write the manifests that install Portcullis in a cluster
+    Install(InstallArgs),
     /// Look at the process configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell
@@ -246,6 +248,25 @@ pub(crate) struct CodeArgs {
 
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InstallArgs {
+    /// Print the manifests, for `kubectl apply --server-side -f -`
+    #[arg(long)]
+    pub(crate) print: bool,
+
+    /// The namespace of the controller
+    #[arg(long, default_value = "portcullis-system", value_name = "NAME")]
+    pub(crate) namespace: String,
+
+    /// The image of controller and proxies; default localhost/portcullis and this version
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) image: Option<String>,
+
+    /// Controllers; one of them leads
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) replicas: u16,
 }
 
 #[derive(Args, Debug)]

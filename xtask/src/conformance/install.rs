@@ -1,7 +1,7 @@
 //! Brings Portcullis into the cluster, and waits until the GatewayClass is accepted.
 
 use super::{
-    Args, OUTPUT,
+    Args,
     target::{Place, Target},
 };
 use crate::step;
@@ -51,7 +51,7 @@ pub(super) fn install(
     let mut controller = None;
     if args.inline {
         apply(target, &class(&args.class))?;
-        controller = Some(start_inline(root, &binary, target)?);
+        controller = Some(start_inline(root, args, &binary, target)?);
     } else {
         let mut command = Command::new(&binary);
         command.args(["install", "--print"]);
@@ -101,20 +101,31 @@ fn apply(target: &Target, manifests: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_inline(root: &Path, binary: &Path, target: &Target) -> anyhow::Result<Controller> {
+fn start_inline(
+    root: &Path,
+    args: &Args,
+    binary: &Path,
+    target: &Target,
+) -> anyhow::Result<Controller> {
     let Place::Test(cluster) = &target.place else {
         bail!("--inline needs the test cluster");
     };
-    let log = File::create(root.join(OUTPUT).join("controller.log"))?;
+    let log_path = log_path(args);
+    let log = File::create(root.join(&log_path))?;
     let mut command = cluster.on_network();
     // If we are killed, the kernel ends it.
     command.args(["setpriv", "--pdeathsig", "KILL"]).arg(binary);
     command.args(["controller", "--inline", "--address", LOCAL_RANGE]);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     println!(
-        "    $ portcullis controller --inline --address {LOCAL_RANGE} (log: {OUTPUT}/controller.log)"
+        "    $ portcullis controller --inline --address {LOCAL_RANGE} (log: {})",
+        log_path.display()
     );
     Ok(Controller(command.spawn().context("cannot start the controller")?))
+}
+
+fn log_path(args: &Args) -> PathBuf {
+    args.output().join("controller.log")
 }
 
 fn wait_for_class(
@@ -139,7 +150,7 @@ fn wait_for_class(
         if let Some(controller) = controller.as_mut()
             && let Some(status) = controller.0.try_wait()?
         {
-            bail!("the controller ended with {status}; see {OUTPUT}/controller.log");
+            bail!("the controller ended with {status}; see {}", log_path(args).display());
         }
         let status = class.and_then(|class| class.get("status").cloned()).unwrap_or_default();
         ensure!(

@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Leave what the suite made in the cluster, to be looked at; the next run removes it first.
     #[arg(long)]
     keep_objects: bool,
+    /// Keep the suite's backends from run to run, for a quick repetition. Not for tests with TLS to backends: these keep their first certificates.
+    #[arg(long)]
+    reuse_base: bool,
     #[command(flatten)]
     cluster: cluster::Name,
     /// Use a cluster of yours: the name of its context, or CURRENT. It must be reachable from here, LoadBalancer addresses included.
@@ -71,8 +74,13 @@ pub(crate) struct Args {
     unusable_address: String,
 }
 
-/// Where logs and partial reports go, from the root of the workspace.
-const OUTPUT: &str = "target/conformance";
+impl Args {
+    /// Where the logs and the report of a run go, from the root of the workspace.
+    fn output(&self) -> PathBuf {
+        let cluster = self.context.as_ref().map_or(self.cluster.name.as_str(), |_| "context");
+        Path::new("target/conformance").join(cluster)
+    }
+}
 
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
     let tools = build(root)?;
@@ -82,8 +90,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
         chosen.tests.iter().for_each(|test| println!("{test}"));
         return Ok(());
     }
-    let output = root.join(OUTPUT);
-    std::fs::create_dir_all(&output).with_context(|| format!("cannot make {OUTPUT}"))?;
+    let output = root.join(args.output());
+    std::fs::create_dir_all(&output)
+        .with_context(|| format!("cannot make {}", output.display()))?;
     let target = Target::reach(root, args, &output)?;
     let result = on_target(root, args, &tools, &catalogue, &chosen, &target);
     let left = target.leave(args.keep);
@@ -106,14 +115,16 @@ fn on_target(
     chosen: &catalogue::Chosen,
     target: &Target,
 ) -> anyhow::Result<()> {
-    target.remove_leftovers()?;
+    if !args.reuse_base {
+        target.remove_leftovers()?;
+    }
     target.apply_crds(tools)?;
     // Held until the suite has ended: an inline controller ends when it is dropped.
     let _controller = if args.no_install { None } else { install::install(root, args, target)? };
     let outcome = suite::run(root, args, tools, catalogue, chosen, target)?;
     let verdict = verdict::Verdict::of(chosen, &outcome);
     verdict.print();
-    println!("log: {OUTPUT}/suite.log");
+    println!("log: {}", args.output().join("suite.log").display());
     if !verdict.is_good() {
         bail!("conformance: not passed");
     }

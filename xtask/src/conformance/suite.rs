@@ -1,7 +1,7 @@
 //! Runs the suite's binary and follows what it says.
 
 use super::{
-    Args, OUTPUT,
+    Args,
     catalogue::{Catalogue, Chosen},
     install,
     output::{Event, Outcome, Reader},
@@ -19,6 +19,11 @@ use std::{
 /// The suite waits for minutes on what does not come; all its tests together are done in far less.
 const LONGEST_RUN: &str = "90m";
 
+/// Seconds. A run while one works should fail sooner than one that a report is made of; only shorter waits are allowed then.
+const SHORTER_WAITS: &str = "NamespacesMustBeReady:120;GatewayMustHaveAddress:45;\
+    GatewayMustHaveCondition:45;ListenerSetMustHaveCondition:45;HTTPRouteMustHaveCondition:30;\
+    RouteMustHaveParents:30";
+
 pub(super) fn run(
     root: &Path,
     args: &Args,
@@ -27,14 +32,16 @@ pub(super) fn run(
     chosen: &Chosen,
     target: &Target,
 ) -> anyhow::Result<Outcome> {
-    let output = root.join(OUTPUT);
+    let output = root.join(args.output());
     let report = output.join("report.yaml");
     if report.exists() {
         std::fs::remove_file(&report)?;
     }
     // Standard error joins the output: a panic of the suite goes there.
-    let mut command = target.command("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(tools.join("conformance.test"));
+    // If we are killed, the kernel ends it.
+    let mut command = target.command("setpriv");
+    command.args(["--pdeathsig", "KILL", "sh", "-c", "exec \"$0\" \"$@\" 2>&1"]);
+    command.arg(tools.join("conformance.test"));
     command.args(flags(root, args, catalogue, chosen)?);
     command.arg(format!("-report-output={}", report.display()));
     command.current_dir(&output).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -88,11 +95,16 @@ fn flags(
         format!("-version={}", version(root)?),
         format!("-mode={}", mode(args)),
     ];
+    if !chosen.complete {
+        flags.push(format!("-timeout-config-overrides={SHORTER_WAITS}"));
+    }
     if args.assume_all_features {
         flags.push(format!("-supported-features={}", catalogue.features.join(",")));
     }
-    if args.keep_objects {
+    if args.keep_objects || args.reuse_base {
         flags.push("-cleanup-base-resources=false".to_owned());
+    }
+    if args.keep_objects {
         flags.push("-cleanup-test-resources=false".to_owned());
     }
     Ok(flags)

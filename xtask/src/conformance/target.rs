@@ -31,8 +31,7 @@ pub(super) enum Place {
 impl Target {
     /// Finds the cluster, or starts it.
     pub(super) fn reach(root: &Path, args: &Args, output: &Path) -> anyhow::Result<Self> {
-        let lock = args.context.as_ref().map_or(args.cluster.name.as_str(), |_| "context");
-        let only_run = File::create(output.join(format!("{lock}.lock")))?;
+        let only_run = File::create(output.join("lock"))?;
         only_run.try_lock().context("another conformance run uses this cluster")?;
         if let Some(context) = &args.context {
             let kubeconfig = only_context(context, output)?;

@@ -4,6 +4,7 @@ mod code;
 mod config;
 mod controller;
 mod explain;
+pub(crate) mod install;
 mod lint;
 pub(crate) mod load;
 mod serve;
@@ -25,6 +26,7 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Code(args) => code::run(&args),
+        Command::Install(args) => install::run(&args),
         Command::Config(args) => match args.command {
             ConfigCommand::Show { flags, output } => {
                 config::show(&flags, output.output, nested(nested(matches)))
