@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use regex::{Regex, RegexBuilder};
+use regex_automata::meta::{Config, Regex};
 
 use crate::limits::PATTERN_COMPILED_BYTES_MAX;
 
@@ -11,6 +11,8 @@ use crate::limits::PATTERN_COMPILED_BYTES_MAX;
 #[derive(Clone)]
 pub struct Pattern {
     text: Arc<str>,
+    /// What was compiled: anchored when the whole text must match.
+    expression: Arc<str>,
     regex: Regex,
 }
 
@@ -32,21 +34,32 @@ impl Pattern {
     }
 
     fn compile(text: &str, expression: &str) -> Result<Self, PatternError> {
-        RegexBuilder::new(expression)
-            .size_limit(PATTERN_COMPILED_BYTES_MAX)
-            .dfa_size_limit(PATTERN_COMPILED_BYTES_MAX)
-            .build()
-            .map(|regex| Self { text: text.into(), regex })
-            .map_err(|error| PatternError(error.to_string()))
+        let config = Config::new()
+            .nfa_size_limit(Some(PATTERN_COMPILED_BYTES_MAX))
+            .hybrid_cache_capacity(PATTERN_COMPILED_BYTES_MAX);
+        let regex = Regex::builder().configure(config).build(expression);
+        regex.map(|regex| Self { text: text.into(), expression: expression.into(), regex }).map_err(
+            |error| match (error.syntax_error(), error.size_limit()) {
+                (Some(error), _) => PatternError(error.to_string()),
+                (None, Some(limit)) => {
+                    PatternError(format!("Compiled regex exceeds size limit of {limit} bytes."))
+                }
+                (None, None) => PatternError(error.to_string()),
+            },
+        )
+    }
+
+    /// Memory that the compiled pattern takes, in bytes; what matching caches is not counted.
+    pub fn memory(&self) -> usize {
+        self.regex.memory_usage()
     }
 
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
-    /// What was compiled: anchored when the whole text must match.
     pub(crate) fn expression(&self) -> &str {
-        self.regex.as_str()
+        &self.expression
     }
 
     /// Whether it was made by [`Self::whole`].
@@ -62,7 +75,7 @@ impl Pattern {
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.regex.as_str() == other.regex.as_str()
+        self.expression == other.expression
     }
 }
 

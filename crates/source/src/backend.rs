@@ -8,13 +8,13 @@ use std::{
 
 use api::{
     Endpoint, EndpointAddressType, EndpointConditions, EndpointPort, EndpointSlice, Endpoints,
-    ObjectMeta, ObjectName, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec,
-    TransportProtocol,
+    Object, ObjectMeta, ObjectName, OwnerReference, Resource as _, SERVICE_NAME_LABEL, Service,
+    ServicePort, ServiceSpec, TransportProtocol, XBackend,
 };
 
 use crate::limits;
 
-/// The annotation by which a Service in a file names its endpoints:
+/// The annotation by which a Service or an XBackend in a file names its endpoints:
 /// `127.0.0.1:8081,127.0.0.1:8082`, or `http=127.0.0.1:8081,admin=127.0.0.1:9000` when the Service
 /// has several ports.
 pub const ENDPOINTS_ANNOTATION: &str = "portcullis.dev/endpoints";
@@ -74,8 +74,22 @@ pub(crate) struct PlainEndpoint {
     pub(crate) address: SocketAddr,
 }
 
+/// The EndpointSlices that the annotation of an object stands for; `None` without one. The error is
+/// a message.
+pub(crate) fn annotated(object: &Object) -> Option<Result<Vec<Arc<EndpointSlice>>, String>> {
+    let written = object.meta().annotations.get(ENDPOINTS_ANNOTATION)?;
+    let read = || parse_annotation(written);
+    if let Object::Service(service) = object {
+        Some(read().and_then(|endpoints| slices(service, &endpoints)))
+    } else if let Object::XBackend(backend) = object {
+        Some(read().and_then(|endpoints| x_backend_slices(backend, &endpoints)))
+    } else {
+        None
+    }
+}
+
 /// Reads the annotation. The error is a message.
-pub(crate) fn parse_annotation(text: &str) -> Result<Vec<PlainEndpoint>, String> {
+fn parse_annotation(text: &str) -> Result<Vec<PlainEndpoint>, String> {
     let mut endpoints = Vec::new();
     for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         let (port, address) = match entry.split_once('=') {
@@ -120,6 +134,38 @@ pub(crate) fn slices(
     for endpoint in endpoints {
         let port = service_port(service, endpoint.port.as_deref())?;
         add(&mut slices, service, port, endpoint.address);
+    }
+    Ok(slices.into_iter().map(Arc::new).collect())
+}
+
+/// The EndpointSlices of an XBackend whose endpoints are named plainly: it owns them, as a cluster
+/// would have it. The error is a message.
+fn x_backend_slices(
+    backend: &XBackend,
+    endpoints: &[PlainEndpoint],
+) -> Result<Vec<Arc<EndpointSlice>>, String> {
+    if endpoints.iter().any(|endpoint| endpoint.port.is_some()) {
+        return Err("an XBackend has one port; write the addresses alone".to_owned());
+    }
+    let metadata = &backend.metadata;
+    let port = ServicePort { port: backend.spec.port.number, ..ServicePort::default() };
+    let ports = vec![port.clone()];
+    let spec = ServiceSpec { ports, ..ServiceSpec::default() };
+    let stand_in = Service { metadata: metadata.clone(), spec };
+    let mut slices: Vec<EndpointSlice> = Vec::new();
+    for endpoint in endpoints {
+        add(&mut slices, &stand_in, &port, endpoint.address);
+    }
+    let owner = OwnerReference {
+        api_version: format!("{}/{}", XBackend::GROUP, XBackend::VERSION).into(),
+        kind: XBackend::KIND.into(),
+        name: Arc::clone(&metadata.name),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        ..OwnerReference::default()
+    };
+    for slice in &mut slices {
+        slice.metadata.labels.clear();
+        slice.metadata.owner_references = vec![owner.clone()];
     }
     Ok(slices.into_iter().map(Arc::new).collect())
 }

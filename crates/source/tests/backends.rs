@@ -141,3 +141,35 @@ fn backend_overrides_are_parsed() {
         assert!(error.contains(words), "{text}: {error}");
     }
 }
+
+#[test]
+fn an_annotation_names_the_endpoints_of_an_x_backend_which_then_owns_them() {
+    let backend = |annotation: &str| {
+        format!(
+            "apiVersion: gateway.networking.x-k8s.io/v1alpha1\nkind: XBackend\nmetadata:\n  name: cart\n  \
+             annotations:\n    portcullis.dev/endpoints: \"{annotation}\"\nspec:\n  type: EndpointSelector\n  \
+             port: {{ number: 8080 }}\n  endpointSelector: {{ matchLabels: {{ app: cart }} }}\n"
+        )
+    };
+    let (store, load) = load(&[], &backend("127.0.0.1:9001, [::1]:9001"));
+    assert_eq!(load.issues, []);
+    let owned: Vec<String> = store
+        .endpoint_slices()
+        .iter()
+        .map(|slice| {
+            assert_eq!(slice.service_name(), None);
+            let owner = &slice.metadata.owner_references[0];
+            let addresses = &slice.endpoints[0].addresses;
+            format!("{} {} {:?}", owner.kind, owner.name, addresses)
+        })
+        .collect();
+    assert_eq!(owned, ["XBackend cart [\"127.0.0.1\"]", "XBackend cart [\"::1\"]"]);
+
+    let (_, refused) = load_one(&backend("http=127.0.0.1:9001"));
+    assert_eq!(refused.issues.len(), 1);
+    assert_eq!(refused.issues[0].code, Code::ServiceSettingInvalid);
+}
+
+fn load_one(text: &str) -> (Store, Load) {
+    load(&[], text)
+}

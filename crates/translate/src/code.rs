@@ -157,6 +157,7 @@ codes! {
     ListenerNotServing "PC0409" Note "The listener the route attached to is not served";
     ParentRefRepeated "PC0410" Warning "The route names the same parent twice";
     NoDefaultGateway "PC0450" Warning "No default Gateway takes the route";
+    PatternBudgetExceeded "PC0451" Error "The regular expressions of the namespace take too much memory";
 
     UnsupportedFilter "PC0501" Error "The filter is not served";
     UnsupportedField "PC0502" Error "The field is not served";

@@ -267,6 +267,7 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         Code::NoUsableRule => &[(Accepted, False, Reason::UnsupportedValue)],
         Code::NoUsableRuleFilters => &[(Accepted, False, Reason::IncompatibleFilters)],
         Code::MatchDropped
+        | Code::PatternBudgetExceeded
         | Code::UnsupportedFilter
         | Code::UnsupportedField
         | Code::ExtensionRefUnsupported

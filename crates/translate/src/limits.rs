@@ -27,5 +27,9 @@ pub const CHAIN_MAX: usize = 16;
 /// Names among which the nearest is looked for; with more of them none is suggested.
 pub const HINT_CANDIDATES_MAX: usize = 10_000;
 
+/// Compiled regular expressions of all routes of one namespace, in bytes: those of the youngest
+/// routes beyond it are dropped.
+pub const NAMESPACE_PATTERNS_BYTES_MAX: usize = 128 << 20;
+
 /// Weight of a backend reference; a larger one counts as this one.
 pub const WEIGHT_MAX: u32 = 1_000_000;

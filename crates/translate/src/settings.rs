@@ -6,6 +6,8 @@ use api::ObjectName;
 use ipnet::IpNet;
 use ir::BindAddress;
 
+use crate::limits::NAMESPACE_PATTERNS_BYTES_MAX;
+
 /// The controller name Portcullis answers to unless told otherwise.
 pub const CONTROLLER_NAME: &str = "portcullis.dev/gateway-controller";
 
@@ -25,6 +27,8 @@ pub struct Settings {
     pub port_offset: u16,
     pub backend_addresses: BackendAddresses,
     pub capabilities: Capabilities,
+    /// What the regular expressions of the routes of one namespace may take in memory, in bytes.
+    pub namespace_patterns_bytes_max: usize,
 }
 
 impl Default for Settings {
@@ -38,6 +42,7 @@ impl Default for Settings {
             port_offset: 0,
             backend_addresses: BackendAddresses::Anywhere,
             capabilities: Capabilities::FOUNDATION,
+            namespace_patterns_bytes_max: NAMESPACE_PATTERNS_BYTES_MAX,
         }
     }
 }
@@ -139,8 +144,12 @@ impl Capabilities {
         timeouts: true,
         websocket: true,
         misdirected: true,
+        retries: true,
+        session_persistence: true,
         static_addresses: true,
         listener_sets: true,
+        default_gateways: true,
+        x_backends: true,
         ..Self::NONE
     };
 }

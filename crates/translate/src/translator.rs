@@ -13,7 +13,7 @@ use crate::finish::{Facts, GatewayFrame, run};
 use crate::gateways::build::{build, keep_used};
 use crate::gateways::class::Classes;
 use crate::gateways::{self, Gateways, provisioned};
-use crate::kinds::{object_ref, whole};
+use crate::kinds::{RouteType, object_ref, seniority, whole};
 use crate::plan::Plan;
 use crate::policy::{Users, backend_tls, telemetry, traffic};
 use crate::refs;
@@ -79,7 +79,11 @@ impl Translator {
     pub fn update(&mut self, snapshot: &Snapshot, settings: &Settings) -> Translation {
         let surroundings = (settings.clone(), snapshot.without_routes());
         let known = self.surroundings.take();
-        if known.as_ref().map(|(known, _)| known.capabilities) != Some(settings.capabilities) {
+        let kept = |known: &Settings| {
+            (known.capabilities, known.namespace_patterns_bytes_max)
+                == (settings.capabilities, settings.namespace_patterns_bytes_max)
+        };
+        if !known.as_ref().is_some_and(|(known, _)| kept(known)) {
             *self = Self::default();
         }
         let same_surroundings = known.as_ref() == Some(&surroundings);
@@ -109,15 +113,62 @@ impl Translator {
     ) -> Vec<Arc<Lowered>> {
         let parents = Parents::new(gateways, &mut self.views);
         let snapshot = world.snapshot;
-        let mut round = Round { world, parents, same_surroundings, lowered: 0 };
-        let mut all = round.refresh(&snapshot.grpc_routes, &mut self.grpc);
-        all.extend(round.refresh(&snapshot.http_routes, &mut self.http));
-        all.extend(round.refresh(&snapshot.tcp_routes, &mut self.tcp));
-        all.extend(round.refresh(&snapshot.tls_routes, &mut self.tls));
-        all.extend(round.refresh(&snapshot.udp_routes, &mut self.udp));
+        let patterns = BTreeMap::new();
+        let mut round = Round { world, parents, same_surroundings, lowered: 0, patterns };
+        round.refresh(&snapshot.grpc_routes, &mut self.grpc);
+        round.refresh(&snapshot.http_routes, &mut self.http);
+        round.refresh(&snapshot.tcp_routes, &mut self.tcp);
+        round.refresh(&snapshot.tls_routes, &mut self.tls);
+        round.refresh(&snapshot.udp_routes, &mut self.udp);
+        let refused =
+            over_budget(&self.grpc, &self.http, world.settings.namespace_patterns_bytes_max);
+        round.settle(&mut self.grpc, &refused);
+        round.settle(&mut self.http, &refused);
         self.lowered = round.lowered;
+        let mut all = Vec::new();
+        all.extend(self.grpc.values().map(|entry| Arc::clone(&entry.lowered)));
+        all.extend(self.http.values().map(|entry| Arc::clone(&entry.lowered)));
+        all.extend(self.tcp.values().map(|entry| Arc::clone(&entry.lowered)));
+        all.extend(self.tls.values().map(|entry| Arc::clone(&entry.lowered)));
+        all.extend(self.udp.values().map(|entry| Arc::clone(&entry.lowered)));
         all
     }
+}
+
+/// A route by age, and the memory of its regular expressions.
+type Weighed<'n> = ((i64, &'n ObjectName), RouteType, usize);
+
+fn weighed<R: Lower>(cache: &Cache<R>) -> impl Iterator<Item = Weighed<'_>> {
+    cache.iter().filter(|(_, entry)| entry.lowered.pattern_bytes > 0).map(|(name, entry)| {
+        (seniority(entry.route.meta(), name), R::TYPE, entry.lowered.pattern_bytes)
+    })
+}
+
+/// The routes whose regular expressions do not fit into the budget of their namespace; the oldest
+/// routes come first.
+fn over_budget(
+    grpc: &Cache<GrpcRoute>,
+    http: &Cache<HttpRoute>,
+    bytes_max: usize,
+) -> BTreeSet<(RouteType, ObjectName)> {
+    let mut namespaces: BTreeMap<&str, Vec<Weighed<'_>>> = BTreeMap::new();
+    for one in weighed(grpc).chain(weighed(http)) {
+        namespaces.entry(&one.0.1.namespace).or_default().push(one);
+    }
+    let mut refused = BTreeSet::new();
+    for routes in namespaces.values_mut() {
+        routes.sort_unstable();
+        let mut total = 0_usize;
+        for ((_, name), kind, bytes) in routes {
+            let with = total.saturating_add(*bytes);
+            if with > bytes_max {
+                refused.insert((*kind, name.clone()));
+            } else {
+                total = with;
+            }
+        }
+    }
+    refused
 }
 
 /// One update of all routes.
@@ -128,22 +179,60 @@ struct Round<'a, 'w> {
     same_surroundings: bool,
     /// How many routes were lowered.
     lowered: usize,
+    /// What the regular expressions take that are held, by namespace.
+    patterns: BTreeMap<Arc<str>, usize>,
 }
 
 impl Round<'_, '_> {
     /// Lowers the routes of one kind, as far as they or their inputs changed. Old and new routes
     /// are walked side by side, since both are in the order of their names.
-    fn refresh<R: Lower>(&mut self, routes: &ObjMap<R>, cache: &mut Cache<R>) -> Vec<Arc<Lowered>> {
+    fn refresh<R: Lower>(&mut self, routes: &ObjMap<R>, cache: &mut Cache<R>) {
         let mut old = std::mem::take(cache).into_iter().peekable();
         let mut entries = Vec::with_capacity(routes.len());
         for (name, route) in routes {
             while old.next_if(|(other, _)| other < name).is_some() {}
             let before = old.next_if(|(other, _)| other == name).map(|(_, entry)| entry);
-            entries.push((name.clone(), self.entry(name, route, before)));
+            let entry = self.entry(name, route, before);
+            if entry.lowered.pattern_bytes > 0 && !entry.inputs.over_budget {
+                let held = self.patterns.entry(Arc::clone(&name.namespace)).or_default();
+                *held = held.saturating_add(entry.lowered.pattern_bytes);
+            }
+            entries.push((name.clone(), entry));
         }
-        let all = entries.iter().map(|(_, entry)| Arc::clone(&entry.lowered)).collect();
         *cache = entries.into_iter().collect();
-        all
+    }
+
+    /// Lowers those routes again whose regular expressions were left out and now fit, or the
+    /// other way round.
+    fn settle<R: Lower>(
+        &mut self,
+        cache: &mut Cache<R>,
+        refused: &BTreeSet<(RouteType, ObjectName)>,
+    ) {
+        for (name, entry) in cache.iter_mut().filter(|(_, e)| e.lowered.pattern_bytes > 0) {
+            let over_budget = refused.contains(&(R::TYPE, name.clone()));
+            if entry.inputs.over_budget != over_budget {
+                entry.inputs.over_budget = over_budget;
+                let object = Arc::clone(entry.lowered.object());
+                entry.lowered = self.lower(object, &*entry.route, &entry.inputs);
+            }
+        }
+    }
+
+    fn lower<R: Lower>(
+        &mut self,
+        object: Arc<ObjectRef>,
+        route: &R,
+        inputs: &RouteInputs,
+    ) -> Arc<Lowered> {
+        self.lowered = self.lowered.saturating_add(1);
+        Arc::new(lower(object, route, inputs, self.world.settings))
+    }
+
+    /// Whether a namespace holds so much that a route is measured before it is taken in.
+    fn is_full(&self, namespace: &str) -> bool {
+        let held = self.patterns.get(namespace).copied().unwrap_or_default();
+        held > self.world.settings.namespace_patterns_bytes_max
     }
 
     fn entry<R: Lower>(
@@ -160,16 +249,17 @@ impl Round<'_, '_> {
         };
         let object = before.as_ref().map(|entry| Arc::clone(entry.lowered.object()));
         let object = object.unwrap_or_else(|| object_ref::<R>(name));
-        let inputs = gather(self.world, &self.parents, &object, &**route);
+        let mut inputs = gather(self.world, &self.parents, &object, &**route);
+        inputs.over_budget = match &before {
+            Some(entry) => entry.inputs.over_budget,
+            None => self.is_full(&name.namespace),
+        };
         let kept = before.filter(|entry| {
             entry.inputs == inputs && (Arc::ptr_eq(&entry.route, route) || entry.route == *route)
         });
         let lowered = match kept {
             Some(entry) => entry.lowered,
-            None => {
-                self.lowered = self.lowered.saturating_add(1);
-                Arc::new(lower(object, &**route, &inputs, self.world.settings.capabilities))
-            }
+            None => self.lower(object, &**route, &inputs),
         };
         Entry { route: Arc::clone(route), inputs, lowered }
     }

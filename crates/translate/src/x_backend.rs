@@ -1,6 +1,6 @@
 //! XBackend (GEP-4894): a backend that its consumer describes, in the namespace of its routes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::{
@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Target};
 use crate::hint::nearest;
 use crate::kinds::{RouteType, at, object_ref, whole};
 use crate::policy::Users;
+use crate::policy::upstream::{self, Asked};
 use crate::refs::{Reached, Refusal, Resolution};
 use crate::session::{self, Session};
 use crate::status::{AncestorStatus, Status, StatusBody, Statuses, backend_conditions};
@@ -140,7 +141,7 @@ fn read(
     match &spec.r#type {
         XBackendType::EndpointSelector => {
             let labels = spec.endpoint_selector.as_ref().map(|selector| &selector.match_labels);
-            if labels.is_none_or(std::collections::BTreeMap::is_empty) {
+            if labels.is_none_or(BTreeMap::is_empty) {
                 let message = "type EndpointSelector needs endpointSelector.matchLabels";
                 return Err(invalid("spec.endpointSelector", message.to_owned()));
             }
@@ -156,7 +157,7 @@ fn read(
     if spec.port.number == 0 {
         return Err(invalid("spec.port.number", "port 0 cannot be connected to".to_owned()));
     }
-    let tls = tls(backend)?;
+    let tls = tls(world, object, backend)?;
     let protocol = spec.protocol.clone();
     let needs_tls = matches!(protocol, Some(Wanted::Http2 | Wanted::Wss));
     match &protocol {
@@ -184,17 +185,41 @@ fn read(
 }
 
 /// How the endpoints are reached by TLS, if they are.
-fn tls(backend: &XBackend) -> Result<Option<Arc<UpstreamTls>>, Problem> {
-    match backend.spec.tls_mode() {
-        XBackendTlsMode::None => Ok(None),
+fn tls(
+    world: &World<'_>,
+    object: &Arc<ObjectRef>,
+    backend: &XBackend,
+) -> Result<Option<Arc<UpstreamTls>>, Problem> {
+    let invalid = |field: &str, message: String| (Code::XBackendInvalid, field.to_owned(), message);
+    let Some(tls) = &backend.spec.tls else { return Ok(None) };
+    match &tls.mode {
+        XBackendTlsMode::None => return Ok(None),
+        XBackendTlsMode::ServerOnly if world.settings.capabilities.backend_tls => {}
         mode @ (XBackendTlsMode::ServerOnly | XBackendTlsMode::ClientAndServer) => {
             let message = format!("tls mode {mode} is not served yet");
-            Err((Code::XBackendInvalid, "spec.tls.mode".to_owned(), message))
+            return Err(invalid("spec.tls.mode", message));
         }
         XBackendTlsMode::Other(other) => {
             let message = format!("the tls mode \"{other}\" is not known");
-            Err((Code::XBackendInvalid, "spec.tls.mode".to_owned(), message))
+            return Err(invalid("spec.tls.mode", message));
         }
+    }
+    let field = "spec.tls.validation";
+    let Some(validation) = &tls.validation else {
+        let message = format!("tls mode {} needs validation", tls.mode);
+        return Err(invalid(field, message));
+    };
+    let options = BTreeMap::new();
+    let origin = at(object, "spec.tls");
+    let asked = Asked { origin, validation, field, options: &options, options_field: "" };
+    let mut first: Option<Problem> = None;
+    let lowered = upstream::lower(world, &asked, &mut |_, field, message, _| {
+        first.get_or_insert_with(|| invalid(field, message));
+    });
+    match (lowered, first) {
+        (Some(tls), _) => Ok(Some(Arc::new(tls))),
+        (None, Some(problem)) => Err(problem),
+        (None, None) => Err(invalid(field, "the validation cannot be used".to_owned())),
     }
 }
 

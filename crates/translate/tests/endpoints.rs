@@ -12,7 +12,7 @@ mod common;
 
 use std::sync::Arc;
 
-use api::{EndpointSlice, Object, Service};
+use api::{EndpointSlice, Object, ObjectName, Service};
 use ir::EndpointState;
 use translate::endpoints::{Names, resolve, wanted};
 use translate::{BackendAddresses, Settings, endpoint_map, translate};
@@ -245,4 +245,117 @@ fn every_cluster_of_the_ir_has_a_set_mirrors_included() {
     let map = endpoint_map(&translation.ir, &snapshot, &slices, &names, BackendAddresses::Anywhere);
     let counts: Vec<usize> = map.values().map(|set| set.endpoints.len()).collect();
     assert_eq!(counts, [1, 0]);
+}
+
+const X_BACKENDS: &str = "
+apiVersion: gateway.networking.x-k8s.io/v1alpha1
+kind: XBackend
+metadata: { name: pods, uid: u1 }
+spec: { type: EndpointSelector, port: { number: 8080 }, endpointSelector: { matchLabels: { app: a } } }
+---
+apiVersion: gateway.networking.x-k8s.io/v1alpha1
+kind: XBackend
+metadata: { name: name }
+spec: { type: ExternalHostname, port: { number: 443 }, externalHostname: { hostname: API.example.com } }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: x }
+spec:
+  parentRefs: [{ name: web }]
+  rules:
+  - backendRefs:
+    - { group: gateway.networking.x-k8s.io, kind: XBackend, name: pods }
+    - { group: gateway.networking.x-k8s.io, kind: XBackend, name: name }
+";
+
+/// Endpoints of the two XBackends, with `text` beside them and what DNS answers.
+fn of_x_backends(text: &str, names: &Names, allowed: BackendAddresses) -> Vec<String> {
+    let web = std::fs::read_to_string("tests/fixtures/web.yaml").unwrap();
+    let snapshot = common::snapshot(&format!("{web}---{X_BACKENDS}---\n{text}"));
+    let slices: Vec<Arc<EndpointSlice>> = common::objects(text)
+        .into_iter()
+        .filter_map(|decoded| match decoded.object {
+            Object::EndpointSlice(slice) => Some(slice),
+            _ => None,
+        })
+        .collect();
+    let translation = translate(&snapshot, &Settings::default());
+    let wanted = translate::endpoints::names(&translation.ir, &snapshot);
+    assert_eq!(wanted.iter().map(|name| &**name).collect::<Vec<_>>(), ["api.example.com"]);
+    let map = endpoint_map(&translation.ir, &snapshot, &slices, names, allowed);
+    let all = map.iter().flat_map(|(key, set)| {
+        set.endpoints.iter().map(|one| format!("{} {}", key.backend.name, one.address))
+    });
+    all.collect()
+}
+
+#[test]
+fn an_x_backend_has_the_slices_of_the_service_that_it_owns() {
+    let owned = |uid: &str| {
+        format!(
+            "
+apiVersion: v1
+kind: Service
+metadata:
+  name: pods-x7f2
+  ownerReferences: [{{ apiVersion: gateway.networking.x-k8s.io/v1alpha1, kind: XBackend, name: pods, uid: {uid} }}]
+spec: {{ clusterIP: None, ports: [{{ port: 8080 }}] }}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{ name: s, labels: {{ kubernetes.io/service-name: pods-x7f2 }} }}
+addressType: IPv4
+ports: [{{ name: '', port: 8080 }}]
+endpoints: [{{ addresses: [10.0.0.1] }}]
+"
+        )
+    };
+    let names = Names::new();
+    let anywhere = BackendAddresses::Anywhere;
+    assert_eq!(of_x_backends(&owned("u1"), &names, anywhere), ["pods 10.0.0.1:8080"]);
+    let another = of_x_backends(&owned("u2"), &names, anywhere);
+    assert!(another.is_empty(), "an XBackend of the same name before this one: {another:?}");
+}
+
+#[test]
+fn an_x_backend_has_the_addresses_of_its_name_as_far_as_they_are_allowed() {
+    let addresses = ["203.0.113.7", "127.0.0.1", "169.254.169.254", "2001:db8::1"];
+    let addresses = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+    let names: Names = [("api.example.com".into(), addresses)].into_iter().collect();
+    let restricted = of_x_backends("", &names, BackendAddresses::Restricted);
+    assert_eq!(restricted, ["name 203.0.113.7:443", "name [2001:db8::1]:443"]);
+    assert_eq!(of_x_backends("", &names, BackendAddresses::Anywhere).len(), 4);
+}
+
+#[test]
+fn the_service_for_the_pods_of_an_x_backend_is_headless_and_owned_by_it() {
+    let snapshot = common::snapshot(X_BACKENDS);
+    let service = |name: &str| {
+        let name = ObjectName::new("default", name);
+        translate::endpoints::selector_service(&snapshot.x_backends[&name])
+    };
+    let made = service("pods").unwrap();
+    assert!(made.spec.is_headless());
+    assert_eq!(made.spec.selector.get("app").map(|label| &**label), Some("a"));
+    assert_eq!(made.spec.ports[0].port, 8080);
+    assert_eq!(&*made.metadata.owner_references[0].uid, "u1");
+    assert!(service("name").is_none());
+}
+
+#[test]
+fn zone_hints_of_a_slice_come_along() {
+    let text = service("{ ports: [{ name: http, port: 80 }] }")
+        + &slice(
+            "s",
+            &format!(
+                "addressType: IPv4\n{PORT}endpoints:\n\
+                 - {{ addresses: [10.0.0.1], zone: a, hints: {{ forZones: [{{ name: a }}, {{ name: b }}] }} }}\n"
+            ),
+        );
+    let (service, slices) = read(&text);
+    let slices: Vec<&Arc<EndpointSlice>> = slices.iter().collect();
+    let set = resolve(&service, 80, &slices, BackendAddresses::Anywhere);
+    let zones: Vec<&str> = set.endpoints[0].for_zones.iter().map(|zone| &**zone).collect();
+    assert_eq!(zones, ["a", "b"]);
 }

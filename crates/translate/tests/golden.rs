@@ -1,7 +1,8 @@
 //! Golden cases: objects in, findings, statuses and IR out.
 //!
 //! The first line of a file is the sentence under test. Lines `# key: value` after it set:
-//! `with` (fixtures of tests/fixtures to read too), `addresses`, `port-offset`, `class`,
+//! `with` (fixtures of tests/fixtures to read too), `addresses`, `port-offset`,
+//! `pattern-budget` (in bytes), `class`,
 //! `capabilities: all` or `capabilities: http` (nothing but HTTP), `open: yes`, `show` (any of
 //! class, ir, status; findings always show),
 //! `placement: provisioned` (then `given` is what each request gets: an address, `-` or `!`, and

@@ -38,7 +38,7 @@ pub(super) struct Admitted {
     /// Whether the text itself gives `metadata.generation`.
     pub(super) generation_given: bool,
     pub(super) references: Vec<Reference>,
-    /// Of a Service that names its endpoints by annotation.
+    /// Of a Service or XBackend that names its endpoints by annotation.
     pub(super) slices: Option<Vec<Arc<EndpointSlice>>>,
 }
 
@@ -251,20 +251,15 @@ impl Item {
         let references = references(&value, &identity);
         let decoded = Object::decode(&value);
         let mut slices = None;
-        if let Object::Service(service) = &decoded.object
-            && let Some(written) = service.metadata.annotations.get(backend::ENDPOINTS_ANNOTATION)
-        {
-            let read = backend::parse_annotation(written)
-                .and_then(|endpoints| backend::slices(service, &endpoints));
-            match read {
-                Ok(found) => slices = Some(found),
-                Err(why) => {
-                    let field = format!("metadata.annotations[{}]", backend::ENDPOINTS_ANNOTATION);
-                    let span = self.find(spans, text, &field);
-                    let message = format!("the endpoints of {identity} cannot be used: {why}");
-                    let code = Code::ServiceSettingInvalid;
-                    self.findings.push(Finding::new(code, span, &field, message));
-                }
+        match backend::annotated(&decoded.object) {
+            None => {}
+            Some(Ok(found)) => slices = Some(found),
+            Some(Err(why)) => {
+                let field = format!("metadata.annotations[{}]", backend::ENDPOINTS_ANNOTATION);
+                let span = self.find(spans, text, &field);
+                let message = format!("the endpoints of {identity} cannot be used: {why}");
+                let code = Code::ServiceSettingInvalid;
+                self.findings.push(Finding::new(code, span, &field, message));
             }
         }
         self.identity = Some(identity);

@@ -120,13 +120,19 @@ fn endpoints(
     let mut with_slices: BTreeSet<ObjectName> = BTreeSet::new();
     for entry in entries.values() {
         if let Object::EndpointSlice(slice) = &entry.object {
-            let Some(service) = slice.service_name() else { continue };
+            let Some(service) = slice.service_name() else {
+                // Of an XBackend that owns it, or nobody's.
+                slices.push(Arc::clone(slice));
+                continue;
+            };
             let namespace = slice.metadata.namespace.clone().unwrap_or_default();
             let name = ObjectName::new(namespace, service);
             if !annotated(&name) {
                 slices.extend(without_overridden(slice, &name, next, overrides));
             }
             with_slices.insert(name);
+        } else if let Object::XBackend(_) = &entry.object {
+            slices.extend(entry.slices.iter().flatten().cloned());
         } else if let Object::Service(service) = &entry.object {
             let name = service.metadata.object_name();
             for slice in entry.slices.iter().flatten() {

@@ -217,6 +217,9 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ProvisioningFailed => {
             "A Gateway in a cluster is served by pods of its own, and something keeps them from being made: an object of the same name that is not ours (it is never taken over), a quota, or the API server's refusal of a value from the parameters. The message says which; traffic goes on as before."
         }
+        Code::PatternBudgetExceeded => {
+            "All tenants share the memory of one process, so the compiled regular expressions of one namespace have a bound. The oldest routes come first; matches with regular expressions of the routes beyond it are dropped.\n\nUse PathPrefix or Exact where an expression is not needed, avoid large repetitions such as `{1,1000}` and classes such as `\\w` where `[a-z]` would do, or spread the routes over namespaces."
+        }
         Code::NoMatchingParent => {
             "The parent exists, but `sectionName` or `port` name a listener it does not have. Listeners of a ListenerSet are reached through a parentRef of kind ListenerSet only."
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use api::AddressType;
+use api::{AddressType, GatewaySpecAddress};
 use ipnet::IpNet;
 use ir::{BindAddress, Transport};
 
@@ -63,16 +63,17 @@ pub(crate) fn assign(world: &World<'_>, works: &mut [GatewayWork<'_>]) {
         }
         let ports = ports(work);
         let wanted = wanted(work);
-        for (index, wanted) in wanted.iter().enumerate() {
+        for (index, wanted) in &wanted {
             let field = format!("spec.addresses[{index}]");
             match wanted {
                 Some(value) => choose(world, work, &mut taken, &ports, value, &field),
                 None => give(world, work, &mut taken, &ports, &field),
             }
         }
-        if wanted.is_empty() {
+        if work.gateway.spec.addresses.is_empty() {
             give(world, work, &mut taken, &ports, "spec.addresses");
         }
+        say_unsatisfied(work);
     }
 }
 
@@ -80,7 +81,7 @@ pub(crate) fn assign(world: &World<'_>, works: &mut [GatewayWork<'_>]) {
 fn named(works: &[GatewayWork<'_>]) -> BTreeSet<(u16, Transport, BindAddress)> {
     let mut named = BTreeSet::new();
     for work in works.iter().filter(|work| work.is_accepted()) {
-        let values = wanted(work).into_iter().flatten();
+        let values = wanted(work).into_iter().filter_map(|(_, value)| value);
         let addresses: Vec<IpAddr> = values.filter_map(|value| value.parse().ok()).collect();
         for (port, transport) in ports(work) {
             named.extend(addresses.iter().map(|ip| (port, transport, bind_address(*ip))));
@@ -104,18 +105,43 @@ fn check_types(work: &mut GatewayWork<'_>) {
                 message,
             );
         }
-        if let Some(routability) = address.routability.as_ref().filter(|r| !r.as_str().is_empty()) {
-            let field = format!("spec.addresses[{index}].routability");
-            let message = format!("routability {routability} cannot be satisfied; remove it");
-            work.find(Code::AddressTypeUnsupported, &field, message);
-        }
     }
 }
 
-/// Requested values; `None` asks for any address.
-fn wanted(work: &GatewayWork<'_>) -> Vec<Option<String>> {
-    let addresses = work.gateway.spec.addresses.iter();
-    addresses.map(|address| address.value().map(str::to_owned)).collect()
+/// Whether an entry asks for an address that is reached from somewhere particular. Nobody here
+/// knows from where an address is reached, so such an entry stays without one (GEP-5093).
+fn is_particular(address: &GatewaySpecAddress) -> bool {
+    address.routability.as_ref().is_some_and(|routability| !routability.as_str().is_empty())
+}
+
+fn say_unsatisfied(work: &mut GatewayWork<'_>) {
+    let addresses = &work.gateway.spec.addresses;
+    let unsatisfied = addresses.iter().enumerate().filter(|(_, address)| is_particular(address));
+    let reasons: Vec<String> = unsatisfied
+        .filter_map(|(index, address)| {
+            let routability = address.routability.as_ref()?;
+            Some(format!("routability {routability} of entry {index} cannot be satisfied"))
+        })
+        .collect();
+    if reasons.is_empty() {
+        return;
+    }
+    let reasons = reasons.join("; ");
+    if work.addresses.is_empty() {
+        work.find(Code::AddressNotAssigned, "spec.addresses", reasons.clone());
+        work.find(Code::AddressesNotAssigned, "spec.addresses", reasons);
+    } else {
+        work.find(Code::AddressesPartlyAssigned, "spec.addresses", reasons);
+    }
+}
+
+/// Positions and values of the addresses that can be given; `None` asks for any.
+fn wanted(work: &GatewayWork<'_>) -> Vec<(usize, Option<String>)> {
+    let addresses = work.gateway.spec.addresses.iter().enumerate();
+    addresses
+        .filter(|(_, address)| !is_particular(address))
+        .map(|(index, address)| (index, address.value().map(str::to_owned)))
+        .collect()
 }
 
 fn ports(work: &GatewayWork<'_>) -> BTreeSet<(u16, Transport)> {

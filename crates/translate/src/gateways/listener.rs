@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use api::{FromNamespaces, GATEWAY_GROUP, Gateway, LabelSelector, Listener, ProtocolType, TlsMode};
+use api::{
+    FromNamespaces, GATEWAY_GROUP, Gateway, LabelSelector, Listener, ListenerFilterType,
+    ProtocolType, TlsMode,
+};
 use ir::{CertificateId, ClientValidation, HostPattern, ListenerId, ObjectRef, Origin, TlsOptions};
 
 use crate::certificate::{self, Store};
@@ -170,12 +173,36 @@ fn lower<'a>(
     kinds(&mut work, world.settings.capabilities);
     namespaces(&mut work);
     port(&mut work, world.settings.port_offset);
-    if spec.filters.as_ref().is_some_and(|filters| !filters.requests.is_empty()) {
-        let message =
-            "filters of a listener are not served yet; move them to the rules of the routes";
-        work.find(Code::UnsupportedListenerField, "filters", message);
-    }
+    filters(&mut work);
     work
+}
+
+/// Filters that run before a route is looked for (GEP-5224). None of their kinds is served yet, and
+/// one that cannot run costs the listener: requests must not pass it by.
+fn filters(work: &mut ListenerWork<'_>) {
+    let Some(filters) = &work.spec.filters else { return };
+    if filters.requests.is_empty() {
+        return;
+    }
+    match work.shape {
+        Some(Shape::Http | Shape::Https) | None => {}
+        Some(Shape::TlsPassthrough | Shape::TlsTerminate | Shape::Tcp | Shape::Udp) => {
+            let message = format!("protocol {} has no filters; remove them", work.spec.protocol);
+            work.find(Code::UnsupportedListenerField, "filters", message);
+            return;
+        }
+    }
+    for (index, filter) in filters.requests.iter().enumerate() {
+        let message = match &filter.r#type {
+            ListenerFilterType::ExternalAuth | ListenerFilterType::ExtensionRef => {
+                format!("filter {} of a listener is not served yet; remove it", filter.r#type)
+            }
+            ListenerFilterType::Other(other) => {
+                format!("the filter type \"{other}\" is not known")
+            }
+        };
+        work.find(Code::UnsupportedListenerField, &format!("filters.requests[{index}]"), message);
+    }
 }
 
 fn shape(work: &mut ListenerWork<'_>, capabilities: Capabilities) {

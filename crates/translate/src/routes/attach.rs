@@ -55,10 +55,14 @@ pub(crate) fn attach(
             }
             ParentInput::NotOurs => {}
             ParentInput::OtherKind => {
-                let message = format!(
-                    "{} is not a parent that is served here; use a Gateway",
-                    reference.kind()
-                );
+                let message = match (reference.group(), reference.kind()) {
+                    ("", "Service") => "a Service as a parent is for a mesh, which Portcullis is \
+                                        not: the route changes nothing between pods"
+                        .to_owned(),
+                    (_, kind) => {
+                        format!("{kind} is not a parent that is served here; use a Gateway")
+                    }
+                };
                 pass.aside(Code::ParentKindNotServed, &field, message);
             }
             ParentInput::Missing { hint } => {

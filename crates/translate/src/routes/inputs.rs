@@ -63,6 +63,9 @@ pub(crate) struct RouteInputs {
     /// Every distinct reference to a backend, in the order of the route.
     pub(crate) backends: Vec<(BackendObjectReference, Resolution)>,
     pub(crate) issues: Issues,
+    /// The regular expressions of the namespace take too much memory: those of this route are
+    /// left out.
+    pub(crate) over_budget: bool,
 }
 
 impl RouteInputs {
@@ -263,7 +266,7 @@ pub(crate) fn gather<R: Lower>(
         }
     });
     let issues: Vec<_> = world.issues(object).cloned().collect();
-    RouteInputs { parents: named, defaults, backends, issues: issues.into() }
+    RouteInputs { parents: named, defaults, backends, issues: issues.into(), over_budget: false }
 }
 
 /// The Gateway of each listener that routes can attach to.

@@ -47,13 +47,40 @@ pub(crate) fn keep(
         return None;
     }
     match lowered {
-        Ok(lowered) => Some(lowered),
+        Ok(lowered) => within_budget(pass, field, &lowered).then_some(lowered),
         Err(problem) => {
             let place = format!("{field}.{}", problem.field);
             pass.report(problem.code, &place, problem.message, Some(EFFECT));
             None
         }
     }
+}
+
+/// Counts the regular expressions of a match; false when the namespace of the route has too many.
+fn within_budget(pass: &mut Pass<'_>, field: &str, lowered: &Match) -> bool {
+    let path = match &lowered.path {
+        PathMatch::Regex(pattern) | PathMatch::Call(ir::CallMatch { pattern, .. }) => Some(pattern),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) => None,
+    };
+    let headers = lowered.headers.iter().map(|header| &header.value);
+    let values = headers.chain(lowered.query.iter().map(|parameter| &parameter.value));
+    let patterns = values.filter_map(|value| match value {
+        ValueMatch::Regex(pattern) => Some(pattern),
+        ValueMatch::Exact(_) => None,
+    });
+    let bytes = path.into_iter().chain(patterns).map(Pattern::memory).sum::<usize>();
+    pass.pattern_bytes = pass.pattern_bytes.saturating_add(bytes);
+    let fits =
+        bytes == 0 || (!pass.inputs.over_budget && pass.pattern_bytes <= pass.pattern_bytes_max);
+    if !fits {
+        let message = format!(
+            "the regular expressions of the routes in namespace {} take too much memory; those of \
+             this route, which is among the youngest, are left out",
+            pass.object.namespace
+        );
+        pass.report(Code::PatternBudgetExceeded, field, message, Some(EFFECT));
+    }
+    fits
 }
 
 pub(crate) fn http(origin: Origin, wanted: &HttpRouteMatch) -> Result<Match, Problem> {

@@ -24,7 +24,7 @@ use ir::{
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target};
 use crate::kinds::{RouteType, at, created};
-use crate::settings::Capabilities;
+use crate::settings::{Capabilities, Settings};
 use crate::status::{ParentStatus, Status, StatusBody, parent_conditions};
 
 use self::inputs::{ParentInput, RouteInputs};
@@ -40,6 +40,8 @@ pub(crate) struct Lowered {
     pub(crate) status: Option<Arc<Status>>,
     /// Backends that the route names, each once.
     pub(crate) backends: Vec<Arc<ObjectRef>>,
+    /// What its regular expressions take in memory, whether they are served or not.
+    pub(crate) pattern_bytes: usize,
 }
 
 /// The route in the IR; with attachments only to listeners that serve.
@@ -84,6 +86,9 @@ pub(crate) struct Pass<'i> {
     /// Listeners that accepted the route.
     pub(crate) accepted_by: Vec<ListenerId>,
     pub(crate) findings: Vec<Diagnostic>,
+    /// Of the regular expressions that were compiled, kept or not.
+    pub(crate) pattern_bytes: usize,
+    pub(crate) pattern_bytes_max: usize,
 }
 
 impl Pass<'_> {
@@ -126,15 +131,17 @@ pub(crate) fn lower<R: Lower>(
     object: Arc<ObjectRef>,
     route: &R,
     inputs: &RouteInputs,
-    capabilities: Capabilities,
+    settings: &Settings,
 ) -> Lowered {
     let mut pass = Pass {
         object: Arc::clone(&object),
         route: R::TYPE,
         inputs,
-        capabilities,
+        capabilities: settings.capabilities,
         accepted_by: Vec::new(),
         findings: Vec::new(),
+        pattern_bytes: 0,
+        pattern_bytes_max: settings.namespace_patterns_bytes_max,
     };
     let hosts = hostnames(&mut pass, route.hostnames());
     default_gateways(&mut pass, route);
@@ -145,6 +152,7 @@ pub(crate) fn lower<R: Lower>(
         .findings
         .iter()
         .any(|finding| matches!(finding.code, Code::NoUsableRule | Code::NoUsableRuleFilters));
+    let pattern_bytes = pass.pattern_bytes;
     let findings = pass.findings;
     let concerning: Vec<&Diagnostic> = findings.iter().collect();
     let parents: Vec<ParentStatus> = attached
@@ -166,6 +174,7 @@ pub(crate) fn lower<R: Lower>(
         findings,
         status,
         backends: inputs.used_backends(),
+        pattern_bytes,
     }
 }
 

@@ -52,6 +52,9 @@ pub(crate) fn settings(directives: &[(&str, &str)]) -> Settings {
             "placement" if *value == "provisioned" => {
                 settings.placement = translate::Placement::Provisioned;
             }
+            "pattern-budget" => {
+                settings.namespace_patterns_bytes_max = value.parse().unwrap();
+            }
             "port-offset" => settings.port_offset = value.parse().unwrap(),
             "class" => settings.class = Some((*value).to_owned()),
             "capabilities" if *value == "all" => settings.capabilities = Capabilities::ALL,
