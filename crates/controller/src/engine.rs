@@ -318,6 +318,7 @@ impl<P: DataPlane> Engine<P> {
         if self.settings.placement == Placement::Shared {
             self.settings.held = held(&self.translation.ir);
         }
+        self.plane.translated(&self.translation, self.objects.snapshot());
         let elapsed = started.elapsed();
         self.counters.translations.add(1);
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);

@@ -6,7 +6,7 @@
 //!
 //! Start reading at [`engine`] (the loop that owns everything), then [`watch`] and [`objects`]
 //! (what comes in), [`status`] and [`plane`] (what goes out), [`leader`] (who may write), and
-//! [`provision`] (pods and Services for each Gateway).
+//! [`remote`] and [`provision`] (Gateways with pods of their own).
 
 pub mod cluster;
 pub mod discovery;
@@ -18,6 +18,7 @@ pub mod names;
 pub mod objects;
 pub mod plane;
 pub mod provision;
+pub mod remote;
 pub mod status;
 pub mod watch;
 
@@ -26,3 +27,4 @@ pub use engine::{ControllerError, Options, View, run};
 pub use leader::{Leadership, LeaseOptions};
 pub use metrics::Counters;
 pub use plane::{DataPlane, Publication};
+pub use remote::{Remote, RemoteError, RemoteOptions};

@@ -27,6 +27,10 @@ pub trait DataPlane {
     /// Makes other endpoints current within the configuration that was published last.
     fn publish_endpoints(&mut self, endpoints: &Arc<EndpointMap>) -> impl Future<Output = ()>;
 
+    /// Everything was translated anew, which need not change any configuration. Comes before the
+    /// publication, if there is one.
+    fn translated(&mut self, _translation: &Translation, _snapshot: &Snapshot) {}
+
     /// Returns when [`Self::facts`] tells something else, or [`Self::catch_up`] is due. May be
     /// dropped at any time.
     fn changed(&mut self) -> impl Future<Output = ()>;

@@ -125,6 +125,34 @@ pub(crate) struct ControllerArgs {
     #[arg(long, env = "POD_NAME", hide_env_values = true, value_name = "NAME")]
     pub(crate) identity: Option<String>,
 
+    /// Where proxies are listened to
+    #[arg(
+        long,
+        env = "PORTCULLIS_LINK_ADDRESS",
+        hide_env_values = true,
+        default_value = "0.0.0.0:9443",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) link_address: std::net::SocketAddr,
+
+    /// Where proxies find the controllers: a Service in front of all of them
+    #[arg(
+        long,
+        env = "PORTCULLIS_LINK_SERVICE",
+        hide_env_values = true,
+        default_value = "portcullis-controller.portcullis-system.svc:9443",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) link_service: String,
+
+    /// Where proxies find this very controller while it leads; default its link-service
+    #[arg(long, env = "POD_IP", hide_env_values = true, value_name = "IP")]
+    pub(crate) own_address: Option<std::net::IpAddr>,
+
+    /// The image of proxies; default localhost/portcullis and this version
+    #[arg(long, env = "PORTCULLIS_PROXY_IMAGE", hide_env_values = true, value_name = "REFERENCE")]
+    pub(crate) proxy_image: Option<String>,
+
     #[command(flatten)]
     pub(crate) flags: Flags,
 }

@@ -110,6 +110,27 @@ pub fn endpoint_map(
         .collect()
 }
 
+/// The address of a Service itself instead of those of its `pods`, so that whoever stands in
+/// between (kube-proxy, a mesh) chooses the pod. `None` when the Service has no address, or no pods
+/// to choose from.
+pub fn through_service(service: &Service, port: u16, pods: &EndpointSet) -> Option<EndpointSet> {
+    let spec = &service.spec;
+    spec.port(port)?;
+    if spec.is_headless() || pods.endpoints.is_empty() {
+        return None;
+    }
+    let ip: IpAddr = spec.cluster_ip.as_deref()?.parse().ok()?;
+    let name = format!("{}/{}", service.metadata.namespace(), service.metadata.name);
+    let endpoint = Endpoint {
+        address: SocketAddr::new(ip, port),
+        identity: service.metadata.uid.clone().unwrap_or_else(|| name.into()),
+        zone: None,
+        for_zones: Vec::new(),
+        state: EndpointState::Ready,
+    };
+    Some(EndpointSet { endpoints: vec![Arc::new(endpoint)] })
+}
+
 /// EndpointSlices by the backend whose they are, each by namespace and name.
 #[derive(Default)]
 struct Slices<'a> {

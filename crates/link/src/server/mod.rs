@@ -47,7 +47,7 @@ pub enum Role {
 
 /// One connection of a proxy, counted from the start of the server. A proxy that comes back has
 /// another one, and it may be there before the end of the one before is noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u64);
 
 /// What the controller learns of proxies.

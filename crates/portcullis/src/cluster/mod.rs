@@ -5,19 +5,19 @@ mod inline;
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     process::ExitCode,
     rc::Rc,
     sync::Arc,
 };
 
 use analyze::lint::Level;
-use anyhow::{Context, Result, bail};
-use controller::{Cluster, Counters, LeaseOptions, Options, View};
+use anyhow::{Context, Result};
+use controller::{Cluster, Counters, LeaseOptions, Options, Remote, RemoteOptions, View};
 use ir::Revision;
 use source::Store;
 use tokio::sync::watch;
-use translate::{BackendAddresses, Placement, Settings};
+use translate::{BackendAddresses, Capabilities, Placement, Settings};
 
 use crate::{
     cli::ControllerArgs,
@@ -30,27 +30,14 @@ use inline::Inline;
 
 /// Runs until a signal ends it. Must run inside a `LocalSet`.
 pub(crate) async fn run(args: &ControllerArgs, config: &Config) -> Result<ExitCode> {
-    if !args.inline {
-        bail!("only `portcullis controller --inline` exists so far");
-    }
     let counters = Arc::new(Counters::default());
     let mut running = serve::start(config, args.inline, Some(Arc::clone(&counters))).await?;
     let shared = running.shared.clone();
-    let proxy = shared.proxy.clone().context("the workers did not start")?;
     let cluster = Cluster::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
-    let own = cluster.own_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let plane = Inline::new(Local::new(proxy, Rc::clone(&shared.published), vec![own]));
-    let options = Options {
-        settings: settings(config),
-        lease: Some(LeaseOptions {
-            namespace: args.lease_namespace.clone().unwrap_or(cluster.namespace().to_owned()),
-            name: args.lease_name.clone(),
-            identity: args.identity.clone().unwrap_or_else(identity),
-            address: None,
-        }),
-    };
+    let options = options(args, config, &cluster);
     let (sender, view) = watch::channel(View::default());
     running.answer();
+    let (proxy, published) = (shared.proxy.clone(), Rc::clone(&shared.published));
     let told = tokio::task::spawn_local(tell(view, shared));
     tracing::info!(
         health = %running.addresses.health,
@@ -59,22 +46,68 @@ pub(crate) async fn run(args: &ControllerArgs, config: &Config) -> Result<ExitCo
     );
     let mut ending = End::Graceful;
     let stop = async { ending = running.end().await };
-    controller::run(cluster, options, plane, counters, sender, stop).await?;
+    if args.inline {
+        let proxy = proxy.context("the workers did not start")?;
+        let own = cluster.own_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let plane = Inline::new(Local::new(proxy, published, vec![own]));
+        controller::run(cluster, options, plane, counters, sender, stop).await?;
+    } else {
+        let plane = remote(args, config, &cluster).await?;
+        controller::run(cluster, options, plane, counters, sender, stop).await?;
+    }
     told.abort();
     running.drain(&ending, config).await;
     Ok(ExitCode::SUCCESS)
 }
 
-fn settings(config: &Config) -> Settings {
+fn options(args: &ControllerArgs, config: &Config, cluster: &Cluster) -> Options {
+    let own_link = args.own_address.map(|ip| SocketAddr::new(ip, args.link_address.port()));
+    Options {
+        settings: settings(args, config),
+        lease: Some(LeaseOptions {
+            namespace: lease_namespace(args, cluster),
+            name: args.lease_name.clone(),
+            identity: args.identity.clone().unwrap_or_else(identity),
+            address: own_link.filter(|_| !args.inline).map(|own| own.to_string()),
+        }),
+    }
+}
+
+fn lease_namespace(args: &ControllerArgs, cluster: &Cluster) -> String {
+    args.lease_namespace.clone().unwrap_or_else(|| cluster.namespace().to_owned())
+}
+
+/// Gateways in pods of their own.
+async fn remote(args: &ControllerArgs, config: &Config, cluster: &Cluster) -> Result<Remote> {
+    let image = args.proxy_image.clone();
+    let provision = controller::provision::Settings {
+        controller_name: config.controller_name.value.clone(),
+        image: image.unwrap_or_else(crate::command::install::default_image),
+        image_pull_policy: None,
+        controller: args.link_service.clone(),
+    };
+    let options = RemoteOptions {
+        listen: args.link_address,
+        namespace: lease_namespace(args, cluster),
+        provision,
+    };
+    Ok(Remote::start(cluster.client(), options).await?)
+}
+
+fn settings(args: &ControllerArgs, config: &Config) -> Settings {
+    let provisions = !args.inline;
+    let defaults = Settings::default();
+    let capabilities = Capabilities { infrastructure: provisions, ..defaults.capabilities };
     Settings {
         controller_name: config.controller_name.value.clone(),
         class: config.class.value.clone(),
-        placement: Placement::Shared,
+        placement: if provisions { Placement::Provisioned } else { Placement::Shared },
+        capabilities,
         addresses: config.address.value.clone(),
-        port_offset: config.port_offset.value,
+        port_offset: if provisions { 0 } else { config.port_offset.value },
         // Whoever may write an EndpointSlice must not reach what only this machine may reach.
         backend_addresses: BackendAddresses::Restricted,
-        ..Settings::default()
+        ..defaults
     }
 }
 
