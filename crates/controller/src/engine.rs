@@ -383,6 +383,7 @@ impl<P: DataPlane> Engine<P> {
         let statuses = translate::finish(&self.translation, &facts);
         let mut findings = self.translation.diagnostics.clone();
         findings.extend(translate::runtime_diagnostics(&self.translation, &facts));
+        self.writer.hold(self.plane.unsettled());
         self.writer.want(statuses.clone());
         self.view.send_modify(|view| {
             view.ready = true;

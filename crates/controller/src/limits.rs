@@ -61,3 +61,11 @@ pub const NAMES_MAX: usize = 1000;
 
 /// Addresses of one host name that are used.
 pub const NAME_ADDRESSES_MAX: usize = 64;
+
+/// How long the pods of a Gateway may take over a new revision before its status says that they
+/// have not.
+pub const ACK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long pods may take to come back to a controller that has just begun to lead, before the
+/// status of their Gateways says that they have not.
+pub const RECONNECT_PATIENCE: Duration = Duration::from_secs(20);

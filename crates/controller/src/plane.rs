@@ -1,8 +1,8 @@
 //! What carries the traffic, as the controller sees it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use ir::{EndpointMap, IrSet, Revision};
+use ir::{EndpointMap, IrSet, ObjectRef, Revision};
 use translate::{Facts, Snapshot, Translation};
 
 use crate::leader::Leadership;
@@ -40,6 +40,11 @@ pub trait DataPlane {
 
     /// What running tells about the configuration that was published last.
     fn facts(&self) -> Facts;
+
+    /// Gateways of which it is too early to tell anything: their status stays as it is.
+    fn unsettled(&self) -> BTreeSet<Arc<ObjectRef>> {
+        BTreeSet::new()
+    }
 
     /// Who issues configurations has changed.
     fn follow(&mut self, leadership: &Leadership);

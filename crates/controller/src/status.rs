@@ -33,6 +33,8 @@ pub struct Writer {
     counters: Arc<Counters>,
     leading: bool,
     wanted: Statuses,
+    /// Gateways that are not written for the moment.
+    held: BTreeSet<Arc<ObjectRef>>,
     /// To be looked at.
     queue: BTreeSet<ObjectRef>,
     busy: BTreeSet<ObjectRef>,
@@ -54,6 +56,7 @@ impl Writer {
             counters,
             leading: false,
             wanted: Statuses::new(),
+            held: BTreeSet::new(),
             queue: BTreeSet::new(),
             busy: BTreeSet::new(),
             later: BTreeMap::new(),
@@ -67,6 +70,14 @@ impl Writer {
             self.queue.extend(objects.with_status().cloned());
         }
         self.leading = leading;
+    }
+
+    /// The statuses of these Gateways stay as they are if they say Programmed, until they are not
+    /// named any longer.
+    pub fn hold(&mut self, held: BTreeSet<Arc<ObjectRef>>) {
+        let before = std::mem::replace(&mut self.held, held);
+        let released = before.iter().filter(|object| !self.held.contains(*object));
+        self.queue.extend(released.map(|object| (**object).clone()));
     }
 
     /// What is wanted from now on.
@@ -115,6 +126,9 @@ impl Writer {
 
     fn consider(&mut self, reference: ObjectRef, objects: &Objects) {
         let Some(live) = objects.live(&reference) else { return };
+        if self.held.contains(&reference) && is_programmed(&live.status) {
+            return;
+        }
         let ours = match self.wanted.get(&reference) {
             Some(status) => Arc::clone(status),
             None if has_entries(&live.status, &self.controller_name) => {
@@ -288,6 +302,16 @@ fn has_entries(status: &Value, controller_name: &str) -> bool {
         let entries = status.get(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         entries.iter().any(|entry| {
             entry.get("controllerName").and_then(Value::as_str) == Some(controller_name)
+        })
+    })
+}
+
+fn is_programmed(status: &Value) -> bool {
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    conditions.is_some_and(|conditions| {
+        conditions.iter().any(|condition| {
+            let field = |name: &str| condition.get(name).and_then(Value::as_str);
+            field("type") == Some("Programmed") && field("status") == Some("True")
         })
     })
 }

@@ -7,9 +7,10 @@
 mod authority;
 mod pods;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use api::{ObjectName, Routing, Service};
 use ir::{EndpointMap, IrSet, ObjectRef, Revision};
@@ -21,6 +22,7 @@ use translate::snapshot::ObjMap;
 use translate::{Facts, Snapshot, Translation};
 
 use crate::leader::Leadership;
+use crate::limits::RECONNECT_PATIENCE;
 use crate::plane::{DataPlane, Publication};
 use crate::provision::{self, Order, Orders, Provisioner, Report, Reports};
 
@@ -55,6 +57,8 @@ pub struct Remote {
     reports: watch::Receiver<Arc<Reports>>,
     keeper: Keeper,
     leading: bool,
+    /// Since when.
+    since: Instant,
     gateways: BTreeMap<Arc<ObjectRef>, Pods>,
     orders: Orders,
     /// For Gateways whose backends are reached by their Services.
@@ -83,6 +87,7 @@ impl Remote {
             reports,
             keeper,
             leading: false,
+            since: Instant::now(),
             gateways: BTreeMap::new(),
             orders: Orders::new(),
             services: ObjMap::new(),
@@ -176,6 +181,9 @@ impl DataPlane for Remote {
                 self.tell(&gateway, slice, publication.revision);
             }
         }
+        if self.leading {
+            self.server.set_role(Role::Leader);
+        }
     }
 
     async fn publish_endpoints(&mut self, endpoints: &Arc<EndpointMap>) {
@@ -203,11 +211,13 @@ impl DataPlane for Remote {
 
     async fn changed(&mut self) {
         loop {
+            let patience = patience_ends(&self.gateways, &self.reports.borrow(), self.since);
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(event) => if self.take(event) { return },
                     None => std::future::pending().await,
                 },
+                () = tokio::time::sleep_until(patience.into()) => return,
                 changed = self.reports.changed() => match changed {
                     Ok(()) => return,
                     Err(_) => std::future::pending().await,
@@ -238,11 +248,25 @@ impl DataPlane for Remote {
         Facts { gateways: self.gateways.iter().map(facts).collect(), ..Facts::default() }
     }
 
+    fn unsettled(&self) -> BTreeSet<Arc<ObjectRef>> {
+        let (now, reports) = (Instant::now(), self.reports.borrow());
+        let early = |(gateway, pods): &(&Arc<ObjectRef>, &Pods)| {
+            let report = reports.get(*gateway);
+            let facts = report.map(|report| pods.facts(report));
+            !facts.is_some_and(|facts| facts.acknowledged || facts.obstacle.is_some())
+                && pods.patience(report, self.since).is_some_and(|end| end > now)
+        };
+        self.gateways.iter().filter(early).map(|(gateway, _)| Arc::clone(gateway)).collect()
+    }
+
     fn follow(&mut self, leadership: &Leadership) {
+        if leadership.epoch.is_some() && !self.leading {
+            self.since = Instant::now();
+        }
         self.leading = leadership.epoch.is_some();
         self.keeper.look_soon();
         if self.leading {
-            self.server.set_role(Role::Leader);
+            // Proxies are served once there is a configuration of ours for them.
             if !self.orders.is_empty() {
                 self.provisioner.order(self.orders.clone());
             }
@@ -251,6 +275,18 @@ impl DataPlane for Remote {
             self.provisioner.pause();
         }
     }
+}
+
+/// When the next Gateway must be judged, whatever its pods have told by then.
+fn patience_ends(
+    gateways: &BTreeMap<Arc<ObjectRef>, Pods>,
+    reports: &Reports,
+    since: Instant,
+) -> Instant {
+    let now = Instant::now();
+    let ends =
+        gateways.iter().filter_map(|(gateway, pods)| pods.patience(reports.get(gateway), since));
+    ends.filter(|end| *end > now).min().unwrap_or(now + RECONNECT_PATIENCE)
 }
 
 impl Remote {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ir::{Ack, EndpointMap, IrSet, PortKey, Revision};
 use link::{Event, GatewayUid, SessionId};
 use translate::{GatewayFacts, PortFact};
 
+use crate::limits::{ACK_PATIENCE, RECONNECT_PATIENCE};
 use crate::provision::Report;
 
 pub(super) struct Pods {
@@ -27,6 +29,7 @@ struct Told {
     revision: Revision,
     /// Of the publication that it came with.
     epoch: u64,
+    at: Instant,
 }
 
 impl Pods {
@@ -67,7 +70,8 @@ impl Pods {
 
     pub(super) fn told(&mut self, ir: Arc<IrSet>, endpoints: Arc<EndpointMap>, revision: Revision) {
         self.refused = None;
-        self.told = Some(Told { ir, endpoints, revision, epoch: revision.epoch });
+        self.told =
+            Some(Told { ir, endpoints, revision, epoch: revision.epoch, at: Instant::now() });
     }
 
     pub(super) fn told_endpoints(&mut self, endpoints: Arc<EndpointMap>) {
@@ -99,6 +103,17 @@ impl Pods {
                 false
             }
         }
+    }
+
+    /// Until when it is too early to judge: pods need a moment to take over a revision, and longer
+    /// to come back to a controller that leads since `since`. A Gateway without pods needs none.
+    pub(super) fn patience(&self, report: Option<&Report>, since: Instant) -> Option<Instant> {
+        let Some(report) = report else { return Some(since + RECONNECT_PATIENCE) };
+        let ready = usize::try_from(report.ready_pods).unwrap_or(usize::MAX);
+        if self.acks.values().flatten().count() < ready {
+            return Some(since + RECONNECT_PATIENCE);
+        }
+        self.told.as_ref().filter(|_| ready > 0).map(|told| told.at + ACK_PATIENCE)
     }
 
     pub(super) fn facts(&self, report: &Report) -> GatewayFacts {
