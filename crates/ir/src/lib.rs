@@ -23,6 +23,7 @@ pub mod forwarded;
 pub mod host;
 pub mod hostname;
 mod index;
+pub mod l4;
 pub mod limits;
 pub mod listener;
 mod matching;
@@ -57,6 +58,7 @@ pub use find::{
     Verdict, closest, find,
 };
 pub use hostname::HostPattern;
+pub use l4::{L4Considered, explain_l4};
 pub use listener::{
     BindAddress, ConnectionSettings, EscapedSlashes, Gateway, HttpSettings, Listener, ListenerId,
     Protocol, TrustedPeers,

@@ -16,7 +16,7 @@ use crate::limits::{HOSTS_NAMED_MAX, OTHERS_BY_PATH_MAX, OTHERS_MAX};
 
 use super::{
     Answer, Decision, Explained, Hidden, ListenerPlace, Options, Other, Request, Scheme, Section,
-    Share, ShareOutcome, Taken, request::Head, sent, words,
+    Share, ShareOutcome, Taken, relay, request::Head, sent, words,
 };
 
 pub(super) fn explain(table: &Table, request: &Request, options: &Options<'_>) -> Explained {
@@ -45,7 +45,7 @@ fn sockets<'t>(table: &'t Table, request: &Request, options: &Options<'_>) -> Ve
                 && options.gateway.as_ref().is_none_or(|name| name.fits(&listener.gateway))
         };
         let Some(first) = port.listeners().find(|entry| wanted(&entry.listener)) else { continue };
-        if port.kind == PortKind::Udp {
+        if (port.kind == PortKind::Udp) != (request.scheme == Scheme::Udp) {
             continue;
         }
         let indices: Vec<_> = port.listeners().map(|entry| entry.index).collect();
@@ -92,6 +92,15 @@ fn nothing(table: &Table, request: &Request, options: &Options<'_>) -> String {
     }
 }
 
+/// What a port makes of the first bytes.
+enum Start<'a> {
+    /// A request is read; with the listener that the server name chose on a TLS port.
+    Request(Option<ListenerIndex>),
+    /// Bytes are passed on; with the server name on a TLS port.
+    Connection(&'a ListenerTable, Option<String>),
+    Unread(String),
+}
+
 struct Asked<'a> {
     table: &'a Table,
     port: &'a PortTable,
@@ -102,56 +111,54 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn section(&self) -> Section {
         match self.handshake() {
-            Ok(sni) => self.routed(sni),
-            Err((listener, why)) => {
-                let mut section = blank(Decision::Unread { why });
-                section.listener = listener.map(|listener| place(&listener.listener));
-                section
+            Start::Request(sni) => self.routed(sni),
+            Start::Connection(listener, sni) => {
+                relay::section(self.table, listener, sni.as_deref(), self.options)
             }
+            Start::Unread(why) => blank(Decision::Unread { why }),
         }
     }
 
-    /// The listener that the server name chooses on a TLS port, `None` on a plain one.
-    fn handshake(&self) -> Result<Option<ListenerIndex>, (Option<&'a ListenerTable>, String)> {
-        let first = self.port.listeners().next().map(|entry| &**entry);
+    fn handshake(&self) -> Start<'a> {
         let port = self.request.port;
+        let unread = |why: &str| Start::Unread(format!("port {port} {why}"));
         match (self.port.kind, self.request.scheme) {
-            (PortKind::Http, Scheme::Http) => Ok(None),
-            (PortKind::Http, Scheme::Https) => {
-                let why = format!("port {port} speaks plain HTTP, so a TLS handshake fails there");
-                Err((None, why))
+            (PortKind::Http, Scheme::Http) => Start::Request(None),
+            (PortKind::Http, Scheme::Https | Scheme::Tls) => {
+                unread("speaks plain HTTP, so a TLS handshake fails there")
             }
+            (PortKind::Http, Scheme::Tcp | Scheme::Udp) => unread("speaks HTTP; ask with http://"),
             (PortKind::Tls, Scheme::Http) => {
-                let why = format!("port {port} expects TLS, so a plain request is refused there");
-                Err((None, why))
+                unread("expects TLS, so a plain request is refused there")
             }
-            (PortKind::Tls, Scheme::Https) => self.tls_listener(),
-            (PortKind::Tcp | PortKind::Udp, _) => {
-                let why = "the listener passes bytes on without reading them".to_owned();
-                Err((first, why))
-            }
+            (PortKind::Tls, Scheme::Tcp | Scheme::Udp) => unread("expects TLS; ask with tls://"),
+            (PortKind::Tls, Scheme::Https | Scheme::Tls) => self.tls_listener(),
+            (PortKind::Tcp | PortKind::Udp, _) => match self.port.listener_for("") {
+                Some(listener) => Start::Connection(listener, None),
+                None => unread("has no listener"),
+            },
         }
     }
 
-    fn tls_listener(&self) -> Result<Option<ListenerIndex>, (Option<&'a ListenerTable>, String)> {
+    fn tls_listener(&self) -> Start<'a> {
         let name = self.request.server_name();
         let Some(listener) = self.port.listener_for(&name) else {
             let names = hostnames(self.port);
-            let why = format!("no listener takes the server name \"{name}\" (they take {names})");
-            return Err((None, why));
+            return Start::Unread(format!(
+                "no listener takes the server name \"{name}\" (they take {names})"
+            ));
         };
-        match listener.listener.protocol {
-            Protocol::Https(_) => Ok(Some(listener.index)),
-            Protocol::TlsPassthrough => Err((
-                Some(listener),
-                format!("TLS for \"{name}\" passes through without being ended here"),
+        match (&listener.listener.protocol, self.request.scheme) {
+            (Protocol::Https(_), Scheme::Tls) => Start::Unread(format!(
+                "listener {} reads the requests inside TLS; ask with https://",
+                listener.listener.id.name
             )),
-            Protocol::TlsTerminate(_) => Err((
-                Some(listener),
-                format!("TLS for \"{name}\" is ended here, and its bytes pass on unread"),
-            )),
-            Protocol::Http | Protocol::Tcp | Protocol::Udp => {
-                Err((Some(listener), "the listener does not speak TLS".to_owned()))
+            (Protocol::Https(_), _) => Start::Request(Some(listener.index)),
+            (Protocol::TlsPassthrough | Protocol::TlsTerminate(_), _) => {
+                Start::Connection(listener, Some(name))
+            }
+            (Protocol::Http | Protocol::Tcp | Protocol::Udp, _) => {
+                Start::Unread("the listener does not speak TLS".to_owned())
             }
         }
     }
@@ -482,7 +489,7 @@ fn hostnames(port: &PortTable) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn place(listener: &Listener) -> ListenerPlace {
+pub(super) fn place(listener: &Listener) -> ListenerPlace {
     ListenerPlace {
         name: Arc::clone(&listener.id.name),
         origin: listener.origin.clone(),
@@ -499,7 +506,7 @@ fn place(listener: &Listener) -> ListenerPlace {
 }
 
 /// A section whose gateway and sockets are filled in later.
-fn blank(decision: Decision) -> Section {
+pub(super) fn blank(decision: Decision) -> Section {
     Section {
         gateway: Arc::new(ObjectRef::new("", "", "", "")),
         sockets: Vec::new(),

@@ -4,8 +4,8 @@ use ir::{HostPattern, Origin, Predicate, Rank, Verdict};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Decision, Edit, Explained, ListenerPlace, Other, Section, Sent, Share, ShareOutcome,
-    Taken,
+    Answer, Decision, Edit, Explained, ListenerPlace, Other, Relayed, Section, Sent, Share,
+    ShareOutcome, Taken,
 };
 
 pub(super) fn explained(explained: &Explained) -> Value {
@@ -51,6 +51,7 @@ fn section(section: &Section) -> Value {
         Decision::Refused { answer: ours, closest } => {
             ("refused", json!({ "answer": answer(ours), "closest": closest.as_ref().map(other) }))
         }
+        Decision::Relayed(route) => ("relayed", relayed(route)),
         Decision::Unread { why } => ("unread", json!({ "message": why })),
     };
     if let Value::Object(map) = &mut value {
@@ -81,6 +82,29 @@ fn taken(taken: &Taken) -> Value {
         "origin": origin(&taken.rule_origin),
         "match": { "conditions": taken.conditions, "origin": origin(&taken.match_origin) },
         "filters": taken.filters,
+    })
+}
+
+fn relayed(relayed: &Relayed) -> Value {
+    let shares = relayed.shares.iter().map(|share| {
+        json!({
+            "origin": origin(&share.origin),
+            "weight": share.weight,
+            "percent": share.percent,
+            "backend": share.backend.as_ref().ok(),
+            "why": share.backend.as_ref().err(),
+            "tls": share.secured,
+            "endpoints": share.endpoints,
+        })
+    });
+    json!({
+        "rule": {
+            "route": relayed.route.to_string(),
+            "hostname": host(relayed.host.as_ref()),
+            "origin": origin(&relayed.origin),
+        },
+        "how": relayed.how,
+        "backends": shares.collect::<Vec<_>>(),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod decide;
 mod json;
+mod relay;
 mod request;
 mod sent;
 mod text;
@@ -98,10 +99,38 @@ pub enum Decision {
     Forwarded { taken: Taken, shares: Vec<Share> },
     /// A rule makes us answer: a redirect, a CORS preflight, an error.
     Answered { taken: Taken, answer: Answer },
+    /// A TLSRoute, TCPRoute or UDPRoute passes it on.
+    Relayed(Relayed),
     /// No rule takes it.
     Refused { answer: Answer, closest: Option<Other> },
     /// The connection never carries a request that we read.
     Unread { why: String },
+}
+
+/// The route that takes a connection or a flow of datagrams.
+#[derive(Clone, Debug)]
+pub struct Relayed {
+    pub route: Arc<ObjectRef>,
+    /// The route's hostname that fits the server name, as written.
+    pub host: Option<HostPattern>,
+    /// The rule.
+    pub origin: Origin,
+    /// What happens to the bytes, in words.
+    pub how: &'static str,
+    pub shares: Vec<RelayShare>,
+}
+
+/// A backend and what it gets of all connections.
+#[derive(Clone, Debug)]
+pub struct RelayShare {
+    pub origin: Origin,
+    pub weight: u32,
+    pub percent: f64,
+    /// `namespace/name:port`, or why the share is closed.
+    pub backend: Result<String, String>,
+    /// TLS is begun anew towards the backend.
+    pub secured: bool,
+    pub endpoints: Option<usize>,
 }
 
 /// The rule that takes a request.
@@ -199,7 +228,9 @@ impl Explained {
     pub fn is_routed(&self) -> bool {
         !self.sections.is_empty()
             && self.sections.iter().all(|section| match &section.decision {
-                Decision::Forwarded { .. } | Decision::Answered { .. } => true,
+                Decision::Forwarded { .. } | Decision::Answered { .. } | Decision::Relayed(_) => {
+                    true
+                }
                 Decision::Refused { .. } | Decision::Unread { .. } => false,
             })
     }

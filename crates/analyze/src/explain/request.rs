@@ -32,6 +32,11 @@ pub struct Request {
 pub enum Scheme {
     Http,
     Https,
+    /// A connection whose bytes nobody but the client speaks of.
+    Tcp,
+    /// A TLS handshake, whatever follows it.
+    Tls,
+    Udp,
 }
 
 impl Scheme {
@@ -39,13 +44,26 @@ impl Scheme {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Udp => "udp",
         }
     }
 
-    pub fn default_port(self) -> u16 {
+    /// `None` where the port must be written.
+    pub fn default_port(self) -> Option<u16> {
         match self {
-            Self::Http => 80,
-            Self::Https => 443,
+            Self::Http => Some(80),
+            Self::Https | Self::Tls => Some(443),
+            Self::Tcp | Self::Udp => None,
+        }
+    }
+
+    /// Whether a request is asked about, rather than a connection.
+    pub fn has_requests(self) -> bool {
+        match self {
+            Self::Http | Self::Https => true,
+            Self::Tcp | Self::Tls | Self::Udp => false,
         }
     }
 }
@@ -53,10 +71,18 @@ impl Scheme {
 /// Why a text is not a request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RequestError {
-    #[error("\"{0}\" is not a URL; write http:// or https:// before the host")]
+    #[error(
+        "\"{0}\" is not a URL; write http://, https://, grpc://, grpcs://, tls://, tcp:// or udp:// before the host"
+    )]
     NoScheme(String),
-    #[error("scheme \"{0}\" is not one a listener speaks; use http or https")]
+    #[error(
+        "scheme \"{0}\" is not one a listener speaks; use http, https, grpc, grpcs, tls, tcp or udp"
+    )]
     Scheme(String),
+    #[error("{0} has no usual port; write it behind the host")]
+    NoPort(&'static str),
+    #[error("a {0} URL ends behind the port, since there is no request; leave out {1}")]
+    Path(&'static str, String),
     #[error("URL holds user information; leave out what stands before the @")]
     UserInformation,
     #[error("host \"{0}\" is not valid: {1}")]
@@ -76,16 +102,22 @@ pub enum RequestError {
 }
 
 impl Request {
-    /// A GET from 127.0.0.1. A fragment is dropped, as every client does.
+    /// A GET from 127.0.0.1; with `grpc` and `grpcs` the call of a gRPC client. A fragment is
+    /// dropped, as every client does.
     ///
     /// # Errors
     /// What is wrong with the URL.
     pub fn from_url(url: &str) -> Result<Self, RequestError> {
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| RequestError::NoScheme(url.to_owned()))?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
+        let (scheme, calls) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Scheme::Http, false),
+            "https" => (Scheme::Https, false),
+            "grpc" => (Scheme::Http, true),
+            "grpcs" => (Scheme::Https, true),
+            "tcp" => (Scheme::Tcp, false),
+            "tls" => (Scheme::Tls, false),
+            "udp" => (Scheme::Udp, false),
             _ => return Err(RequestError::Scheme(scheme.to_owned())),
         };
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
@@ -99,15 +131,19 @@ impl Request {
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
         let (host, port) = host_and_port(authority)?;
-        let port = port.unwrap_or(scheme.default_port());
+        let port =
+            port.or(scheme.default_port()).ok_or_else(|| RequestError::NoPort(scheme.as_str()))?;
+        if !scheme.has_requests() && !matches!(path, "" | "/") {
+            return Err(RequestError::Path(scheme.as_str(), path.to_owned()));
+        }
         Ok(Self {
-            method: "GET".to_owned(),
+            method: if calls { "POST" } else { "GET" }.to_owned(),
             scheme,
             authority: authority_of(&host, port, scheme),
             host,
             port,
             path_and_query: format!("{slash}{path}"),
-            headers: Vec::new(),
+            headers: if calls { grpc_headers() } else { Vec::new() },
             client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             sni: None,
         })
@@ -161,7 +197,8 @@ impl Request {
     /// The URL, put together again.
     pub fn url(&self) -> String {
         let authority = authority_of(&self.host, self.port, self.scheme);
-        format!("{}://{authority}{}", self.scheme.as_str(), self.path_and_query)
+        let path = if self.scheme.has_requests() { self.path_and_query.as_str() } else { "" };
+        format!("{}://{authority}{path}", self.scheme.as_str())
     }
 
     /// The name in the TLS handshake, lower case; empty for addresses, which have none.
@@ -181,6 +218,14 @@ impl Request {
     }
 }
 
+/// What every gRPC client sends.
+fn grpc_headers() -> Vec<(String, String)> {
+    vec![
+        ("content-type".to_owned(), "application/grpc".to_owned()),
+        ("te".to_owned(), "trailers".to_owned()),
+    ]
+}
+
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), RequestError> {
     let host = ir::host::normalize(authority).map_err(|error| match error {
         ir::host::HostError::Port => RequestError::Port(authority.to_owned()),
@@ -196,7 +241,7 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), RequestError>
 }
 
 fn authority_of(host: &str, port: u16, scheme: Scheme) -> String {
-    if port == scheme.default_port() { host.to_owned() } else { format!("{host}:{port}") }
+    if scheme.default_port() == Some(port) { host.to_owned() } else { format!("{host}:{port}") }
 }
 
 /// The head that the matcher reads; path and host are canonical.

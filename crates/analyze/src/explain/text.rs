@@ -5,15 +5,22 @@ use ir::{Predicate, Verdict};
 use crate::limits::COLUMN_MAX;
 
 use super::{
-    Answer, Decision, Edit, Explained, Hidden, ListenerPlace, Other, Section, Sent, Share,
+    Answer, Decision, Edit, Explained, Hidden, ListenerPlace, Other, Relayed, Section, Sent, Share,
     ShareOutcome, Taken,
 };
 
 pub(super) fn explained(explained: &Explained) -> String {
     let request = &explained.request;
     let mut out = Lines::default();
-    let mut head = format!("{} {}", request.method, request.url());
-    if request.authority != request.host && !request.url().contains(&request.authority) {
+    let mut head = if request.scheme.has_requests() {
+        format!("{} {}", request.method, request.url())
+    } else {
+        request.url()
+    };
+    if request.scheme.has_requests()
+        && request.authority != request.host
+        && !request.url().contains(&request.authority)
+    {
         head.push_str(&format!(", host {}", request.authority));
     }
     if let Some(sni) = &request.sni {
@@ -58,6 +65,7 @@ fn section(section: &Section, out: &mut Lines) {
                 rows.push(row("", &format!("but {}", closest.why), ""));
             }
         }
+        Decision::Relayed(relayed) => relayed_rows(relayed, &mut rows),
         Decision::Unread { why } => rows.push(row("no request", why, "")),
     }
     out.table(&rows);
@@ -151,6 +159,24 @@ fn share_rows(shares: &[Share], each: bool, rows: &mut Vec<[String; 3]>) {
     }
 }
 
+fn relayed_rows(relayed: &Relayed, rows: &mut Vec<[String; 3]>) {
+    let host = relayed.host.as_ref().map_or_else(|| "every name".to_owned(), ToString::to_string);
+    let place = &relayed.origin.field;
+    rows.push(row("route", &format!("{} for {host}", relayed.route), place));
+    rows.push(row("bytes", relayed.how, ""));
+    for (position, share) in relayed.shares.iter().enumerate() {
+        let tls = if share.secured { " by TLS" } else { "" };
+        let outcome = match (&share.backend, share.endpoints) {
+            (Ok(backend), Some(0)) => format!("{backend}{tls}, which has no endpoint: closed"),
+            (Ok(backend), _) => format!("{backend}{tls}"),
+            (Err(why), _) => format!("closed: {why}"),
+        };
+        let text = format!("{:>6}  {outcome}", percent(share.percent));
+        let title = if position == 0 { "backends" } else { "" };
+        rows.push(row(title, &text, &share.origin.field));
+    }
+}
+
 fn percent(percent: f64) -> String {
     let text = format!("{percent:.2}");
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
@@ -164,7 +190,8 @@ fn rule_of(other: &Other) -> String {
 fn others(section: &Section, out: &mut Lines) {
     let winner = match &section.decision {
         Decision::Forwarded { taken, .. } | Decision::Answered { taken, .. } => Some(&taken.host),
-        Decision::Refused { .. } | Decision::Unread { .. } => None,
+        // Their conditions are their hostnames.
+        Decision::Relayed(_) | Decision::Refused { .. } | Decision::Unread { .. } => None,
     };
     if !section.others.is_empty() {
         out.blank();
@@ -181,7 +208,8 @@ fn others(section: &Section, out: &mut Lines) {
         // Said where it is not the winner's, and not said by the reason.
         let told = matches!(other.verdict, Verdict::Failed(Predicate::Host { .. }))
             || winner == Some(&other.host);
-        let host = other.host.as_ref().filter(|_| !told);
+        let relayed = matches!(section.decision, Decision::Relayed(_));
+        let host = other.host.as_ref().filter(|_| !told && !relayed);
         let host = host.map(|host| format!(" on {host}")).unwrap_or_default();
         rows.push([
             format!("  {}", rule_of(other)),

@@ -85,6 +85,7 @@ fn why(explained: &Explained) -> (Option<u16>, String) {
         Decision::Answered { answer, .. } | Decision::Refused { answer, .. } => {
             (Some(answer.status), answer.why.clone())
         }
+        Decision::Relayed(relayed) => (None, relayed.how.to_owned()),
         Decision::Unread { why } => (None, why.clone()),
     }
 }
@@ -112,7 +113,11 @@ fn a_server_name_that_no_listener_takes_ends_before_the_request() {
 #[test]
 fn passed_through_tls_and_plain_http_are_not_read() {
     let table = table(&[("a.test", Protocol::TlsPassthrough)]);
-    assert!(why(&explain(&table, "https://a.test/", None)).1.contains("passes through"));
+    let closed = why(&explain(&table, "https://a.test/", None)).1;
+    assert_eq!(
+        closed,
+        "no TLSRoute of listener a.test is for \"a.test\", so the connection is closed"
+    );
     assert!(why(&explain(&table, "http://a.test:443/", None)).1.contains("expects TLS"));
 }
 

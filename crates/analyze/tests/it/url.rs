@@ -22,7 +22,7 @@ fn what_is_no_url_is_refused_with_a_reason() {
     let error = |url: &str| Request::from_url(url).unwrap_err().to_string();
     assert_eq!(
         error("shop.example.com/a"),
-        "\"shop.example.com/a\" is not a URL; write http:// or https:// before the host"
+        "\"shop.example.com/a\" is not a URL; write http://, https://, grpc://, grpcs://, tls://, tcp:// or udp:// before the host"
     );
     assert!(error("ftp://a/").contains("ftp"));
     assert!(error("http://user:pw@a/").contains("user information"));
@@ -54,4 +54,24 @@ fn headers_and_methods_are_checked() {
     assert!(request().with_method("GE T").is_err());
     let headers = request().with_header("X-A:  b:c ").unwrap().headers;
     assert_eq!(headers, [("X-A".to_owned(), "b:c".to_owned())]);
+}
+
+#[test]
+fn a_grpc_url_is_the_call_that_a_grpc_client_makes() {
+    let request = Request::from_url("grpcs://api.example.com/shop.Cart/Add").unwrap();
+    assert_eq!(
+        (request.method.as_str(), request.scheme, request.port),
+        ("POST", Scheme::Https, 443)
+    );
+    assert_eq!(request.url(), "https://api.example.com/shop.Cart/Add");
+    assert!(request.headers.contains(&("content-type".to_owned(), "application/grpc".to_owned())));
+}
+
+#[test]
+fn a_connection_has_a_port_and_no_path() {
+    let error = |url: &str| Request::from_url(url).unwrap_err().to_string();
+    assert_eq!(Request::from_url("tls://a.example.com").unwrap().port, 443);
+    assert_eq!(Request::from_url("tcp://a:9000/").unwrap().url(), "tcp://a:9000");
+    assert_eq!(error("udp://a"), "udp has no usual port; write it behind the host");
+    assert!(error("tcp://a:9000/path").contains("leave out /path"));
 }
