@@ -41,7 +41,7 @@ impl Default for Settings {
             held: BTreeMap::new(),
             port_offset: 0,
             backend_addresses: BackendAddresses::Anywhere,
-            capabilities: Capabilities::FOUNDATION,
+            capabilities: Capabilities::SERVED,
             namespace_patterns_bytes_max: NAMESPACE_PATTERNS_BYTES_MAX,
         }
     }
@@ -135,10 +135,14 @@ capabilities! {
 }
 
 impl Capabilities {
-    /// What the HTTP/1.1 data plane serves.
-    pub const FOUNDATION: Self = Self {
+    /// What the data plane of this build serves.
+    pub const SERVED: Self = Self {
         http: true,
         https: true,
+        backend_tls: true,
+        backend_client_certificate: true,
+        frontend_client_certificates: true,
+        cluster_trust_bundles: true,
         cors: true,
         mirror: true,
         timeouts: true,

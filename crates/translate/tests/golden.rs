@@ -3,7 +3,8 @@
 //! The first line of a file is the sentence under test. Lines `# key: value` after it set:
 //! `with` (fixtures of tests/fixtures to read too), `addresses`, `port-offset`,
 //! `pattern-budget` (in bytes), `class`,
-//! `capabilities: all` or `capabilities: http` (nothing but HTTP), `open: yes`, `show` (any of
+//! `capabilities: all` or `http` or `https` (nothing but HTTP, with or
+//! without TLS), `open: yes`, `show` (any of
 //! class, ir, status; findings always show),
 //! `placement: provisioned` (then `given` is what each request gets: an address, `-` or `!`, and
 //! `obstacle` what is in the way),

@@ -61,6 +61,10 @@ pub(crate) fn settings(directives: &[(&str, &str)]) -> Settings {
             "capabilities" if *value == "http" => {
                 settings.capabilities = Capabilities { http: true, ..Capabilities::NONE };
             }
+            "capabilities" if *value == "https" => {
+                settings.capabilities =
+                    Capabilities { http: true, https: true, ..Capabilities::NONE };
+            }
             "capabilities" => panic!("unknown capabilities {value}"),
             _ => {}
         }
