@@ -7,7 +7,7 @@
 //! ```
 
 use crate::body::{BodyError, BodyErrorReason as Reason, BodyEvent};
-use crate::field::{FieldIndex, FieldLimits, FieldScanner};
+use crate::field::{FieldIndex, FieldLimits, FieldScanner, disposition_of};
 use crate::scan::is_token_byte;
 use crate::{Disposition, Known, Limits, UnderscoreNames};
 
@@ -289,6 +289,15 @@ impl Extension {
             Self::QuotedEnd => None,
         }
     }
+}
+
+/// Whether a field of this name may stand in a trailer section (RFC 9110 section 6.5.1), whichever
+/// protocol carries it.
+#[must_use]
+pub fn may_be_trailer(name: &[u8]) -> bool {
+    let known = Known::from_name(name);
+    let passes = known.is_none_or(|known| disposition_of(known) == Disposition::Forward);
+    passes && !is_forbidden(known, name)
 }
 
 /// Fields that decide about framing, routing, authentication, caching or how content is read: a

@@ -329,7 +329,7 @@ fn value_line_end(
 }
 
 #[inline]
-fn disposition_of(known: Known) -> Disposition {
+pub(crate) fn disposition_of(known: Known) -> Disposition {
     const HOP_BY_HOP: u64 = 1 << Known::Connection as u8
         | 1 << Known::KeepAlive as u8
         | 1 << Known::ProxyConnection as u8

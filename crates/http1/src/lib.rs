@@ -39,7 +39,7 @@ mod write;
 
 pub use authority::{Authority, parse_authority};
 pub use body::{BodyDecoder, BodyError, BodyErrorReason, BodyEvent, LengthDecoder};
-pub use chunked::ChunkDecoder;
+pub use chunked::{ChunkDecoder, may_be_trailer};
 pub use error::{RequestError, RequestErrorReason, ResponseError, ResponseErrorReason};
 pub use field::{Disposition, Field, FieldError, FieldIndex};
 pub use known::Known;

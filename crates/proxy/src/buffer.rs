@@ -93,6 +93,18 @@ impl Buffer {
         self.start = 0;
         self.end = 0;
     }
+
+    /// Replaces everything by `bytes`.
+    pub(crate) fn load(&mut self, bytes: &[u8]) {
+        self.clear();
+        if self.data.len() < bytes.len() {
+            self.data.resize(bytes.len(), 0);
+        }
+        if let Some(space) = self.data.get_mut(..bytes.len()) {
+            space.copy_from_slice(bytes);
+            self.end = bytes.len();
+        }
+    }
 }
 
 /// Bytes on their way out; kept until cleared, so that they can be sent again.

@@ -10,12 +10,13 @@
 //!
 //! Where to start reading: [`handle`] (what the binary calls), `worker` (what a thread owns),
 //! `http::connection` (the life of a connection), `http::attempt` (the life of a request),
-//! `http::exchange` (how its bytes move).
+//! `http::exchange` (how its bytes move), `http2` (how HTTP/2 gets there).
 
 mod accept;
 mod buffer;
 pub mod handle;
 mod http;
+mod http2;
 pub mod limits;
 pub mod observe;
 mod port;

@@ -63,6 +63,25 @@ pub struct Limits {
     pub retry_backoff: Duration,
     /// Longest pause before a retry, unless the rule's own first one is longer.
     pub retry_backoff_most: Duration,
+    /// Requests in progress on one HTTP/2 connection, from a client or to an endpoint.
+    pub http2_streams: u32,
+    /// Bytes that an HTTP/2 peer may send of one body before they are used.
+    pub http2_window: u32,
+    /// The same for all bodies of one client's connection.
+    pub http2_connection_window: u32,
+    /// Bytes of one body that wait for the connection to an HTTP/2 peer.
+    pub http2_send_buffer: usize,
+    /// Size of a decoded HTTP/2 header list, as RFC 9113 6.5.2 counts it.
+    pub http2_header_list: usize,
+    /// HTTP/2 streams that a client may cancel, or make us cancel, in ten seconds.
+    pub http2_resets: u32,
+    /// HTTP/2 frames without content that a peer may send in ten seconds, beyond those that its
+    /// traffic excuses.
+    pub http2_control_frames: u32,
+    /// HTTP/2 requests of one connection that were refused for their form.
+    pub http2_glitches: u32,
+    /// HTTP/2 connections per endpoint and worker.
+    pub http2_connections: usize,
     /// How long a connection keeps its buffers after a response, while at most `scratch_kept`
     /// connections of its worker have buffers; beyond that it gives them back at once.
     pub linger: Duration,
@@ -114,6 +133,15 @@ impl Default for Limits {
             connect_attempts: 3,
             retry_backoff: Duration::from_millis(25),
             retry_backoff_most: Duration::from_millis(250),
+            http2_streams: 100,
+            http2_window: 64 * 1024 - 1,
+            http2_connection_window: 1024 * 1024,
+            http2_send_buffer: 64 * 1024,
+            http2_header_list: 32 * 1024,
+            http2_resets: 200,
+            http2_control_frames: 1000,
+            http2_glitches: 100,
+            http2_connections: 16,
             linger: Duration::from_millis(500),
             commands: 64,
             log_batch: 32 * 1024,
@@ -156,6 +184,15 @@ impl Limits {
             ("head_timeout_ms", ms(self.head_timeout)),
             ("head_trailer_bytes", count(self.head.trailer_bytes)),
             ("head_value_bytes", count(self.head.value_bytes)),
+            ("http2_connection_window", u64::from(self.http2_connection_window)),
+            ("http2_connections", count(self.http2_connections)),
+            ("http2_control_frames", u64::from(self.http2_control_frames)),
+            ("http2_glitches", u64::from(self.http2_glitches)),
+            ("http2_header_list", count(self.http2_header_list)),
+            ("http2_resets", u64::from(self.http2_resets)),
+            ("http2_send_buffer", count(self.http2_send_buffer)),
+            ("http2_streams", u64::from(self.http2_streams)),
+            ("http2_window", u64::from(self.http2_window)),
             ("interim_responses", u64::from(self.interim_responses)),
             ("keep_alive_ms", ms(self.keep_alive)),
             ("linger_ms", ms(self.linger)),

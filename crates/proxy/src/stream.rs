@@ -12,12 +12,14 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::tls::replay::Replay;
+use crate::{http2::stream::ClientStream, tls::replay::Replay};
 
 /// A client's connection.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<Replay>>),
+    /// One request of an HTTP/2 connection.
+    Http2(Box<ClientStream>),
 }
 
 impl Stream {
@@ -31,6 +33,7 @@ impl Stream {
         let read = match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, &mut target),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, &mut target),
+            Self::Http2(stream) => return stream.poll_read(cx, target.initialize_unfilled()),
         };
         read.map_ok(|()| target.filled().len())
     }
@@ -44,12 +47,13 @@ impl Stream {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Self::Http2(stream) => stream.poll_send(cx, bytes, false),
         }
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Plain(_) | Self::Http2(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
@@ -59,13 +63,16 @@ impl Stream {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Http2(stream) => Poll::Ready(stream.finish(std::iter::empty())),
         }
     }
 
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    /// Ready when there may be something to read, or the client closed.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0.tcp(),
+            Self::Plain(tcp) => tcp.poll_read_ready(cx),
+            Self::Tls(tls) => tls.get_ref().0.tcp().poll_read_ready(cx),
+            Self::Http2(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -73,6 +80,26 @@ impl Stream {
         match self {
             Self::Plain(_) => false,
             Self::Tls(_) => true,
+            Self::Http2(stream) => stream.is_secure(),
+        }
+    }
+
+    pub(crate) fn http2(&mut self) -> Option<&mut ClientStream> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => None,
+            Self::Http2(stream) => Some(stream),
+        }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    /// Whether the handshake chose HTTP/2.
+    pub(crate) fn negotiated_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Http2(_) => false,
+            Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
 }

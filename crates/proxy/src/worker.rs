@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     accept::{self, PortState, Sources},
     http::scratch::ScratchPool,
+    http2,
     limits::Limits,
     observe::{
         access_log::Sink,
@@ -229,7 +230,12 @@ impl Worker {
 
     /// Regular work beside connections; true while there is a reason to come back.
     fn housekeeping(&self) -> bool {
-        let pooled = pool::sweep(&self.upstreams, self.clock.now(), self.limits.pool_idle);
+        let (now, longest) = (self.clock.now(), self.limits.pool_idle);
+        let pooled = pool::sweep(&self.upstreams, now, longest).saturating_add(http2::pool::sweep(
+            &self.upstreams,
+            now,
+            longest,
+        ));
         let spare = self.scratch.trim();
         if self.peers.memory.pressure() >= Pressure::KeepAlive {
             self.deadlines.wake_all();
@@ -329,8 +335,9 @@ impl Worker {
         self.phase.set(phase);
         if phase == Phase::Closing {
             self.ports.take().values().for_each(|port| port.close());
-            self.deadlines.wake_all();
         }
+        // Idle connections close now; those of HTTP/2 say GOAWAY while we drain.
+        self.deadlines.wake_all();
     }
 }
 

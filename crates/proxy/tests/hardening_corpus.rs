@@ -38,6 +38,8 @@ enum Expected {
     Refused(u16),
     /// The input ends in the head, or in the body.
     Unfinished,
+    /// The connection goes on in HTTP/2, or ends for what follows the preface.
+    Http2,
 }
 
 fn expected(case: &Case) -> Vec<Expected> {
@@ -55,7 +57,7 @@ fn expected(case: &Case) -> Vec<Expected> {
                     Expected::Served(plain.map(|body| body.as_bytes().to_vec()))
                 }
                 "partial" | "cut" => Expected::Unfinished,
-                "preface" => Expected::Refused(505),
+                "preface" => Expected::Http2,
                 "body" => Expected::Refused(words[1].parse().expect("a status")),
                 status => Expected::Refused(status.parse().expect("a status")),
             }
@@ -117,6 +119,14 @@ fn run(
                     return Err("the connection lives on".to_owned());
                 }
                 *begun += usize::from(case.expect.contains("body 4"));
+            }
+            Expected::Http2 => {
+                // Our SETTINGS come first, whatever the client goes on to say.
+                client.shutdown_write();
+                let bytes = client.read_to_end();
+                if bytes.get(3) != Some(&4) {
+                    return Err(format!("no SETTINGS but {}", bytes.escape_ascii()));
+                }
             }
             Expected::Unfinished => *begun += usize::from(case.expect.contains("cut")),
         }

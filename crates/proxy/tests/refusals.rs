@@ -68,7 +68,6 @@ fn ambiguous_or_broken_requests_are_refused_and_reach_no_backend() {
         ("GET / HTTP/1.1\r\nhost: a\r\nexpect: magic\r\ncontent-length: 1\r\n\r\n", 417),
         ("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", 405),
         ("TRACE / HTTP/1.1\r\nhost: a\r\n\r\n", 405),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ];
     for (bytes, status) in cases {
         assert_eq!(status_of(&plane, bytes), status, "{bytes:?}");
@@ -76,6 +75,16 @@ fn ambiguous_or_broken_requests_are_refused_and_reach_no_backend() {
     assert!(recorder.heads().is_empty());
     assert_eq!(recorder.connections(), 0);
     assert_eq!(plane.reason(Reason::MethodNotAllowed), 2);
+}
+
+#[test]
+fn http2_cannot_begin_behind_a_request_of_http1() {
+    let (plane, _recorder) = plain();
+    let mut client = plane.client();
+    assert_eq!(client.get("a", "/").status, 200);
+    let response = client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").response("GET");
+    assert_eq!(response.status, 505);
+    assert!(client.is_closed_by_peer());
     assert_eq!(plane.reason(Reason::Http2Preface), 1);
 }
 

@@ -16,6 +16,7 @@ pub mod certs;
 pub mod folder;
 pub mod gate;
 pub mod golden;
+pub mod h2;
 pub mod ports;
 pub mod process;
 pub mod raw;

@@ -1,14 +1,14 @@
 //! One exchange: the decision, then attempts until one of them answers.
 
-use std::{future::poll_fn, rc::Rc, task::Poll};
+use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
-use http1::BodyEvent;
+use http1::{BodyEvent, BodyFraming};
 
 use crate::{
     http::{
         connection::{After, Connection},
         exchange::{End, Exchange, Fault, Flow},
-        forward,
+        forward, grpc,
         local::{self, Answer, Shape},
         mirror,
         record::Record,
@@ -17,6 +17,7 @@ use crate::{
         tries::{Tries, hold_against},
         upgrade,
     },
+    http2::backend::Failure,
     observe::{metrics::count, reason::Reason},
     pressure::Pressure,
     upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
@@ -30,7 +31,11 @@ pub(crate) async fn serve(connection: &mut Connection, scratch: &mut Scratch) ->
     connection.count_request();
     let mut record = Record::new(worker.clock.now());
     record.add_received(scratch.input.kept().len());
-    scratch.request_body.start_request(scratch.request.framing());
+    // A body of HTTP/2 ends with its stream; what its length promised was checked there.
+    let framing = scratch.request.framing();
+    let until_end = connection.stream.is_http2() && framing != BodyFraming::None;
+    let framing = if until_end { BodyFraming::UntilClose } else { framing };
+    scratch.request_body.start_request(framing);
     if worker.pressure() >= Pressure::Requests {
         count(&worker.counters.totals.shed);
         let answer = Answer::closing(Reason::Shed);
@@ -65,7 +70,8 @@ async fn respond(
     answer.close |= unread || waits || !scratch.request.keep_alive() || connection.is_last();
     let shape = Shape { method: scratch.request.method(), version: scratch.request.version() };
     local::write(worker, scratch, &answer, record, shape);
-    if !local::send(connection, scratch, record).await || answer.close {
+    let ended = !local::send(connection, scratch, record).await || answer.close;
+    if ended || connection.stream.is_http2() {
         return After::Close;
     }
     drain_body(worker, connection, scratch).await
@@ -129,6 +135,8 @@ enum Tried {
     Stale,
     /// It failed in a way that the rule retries.
     Retry,
+    /// An HTTP/2 endpoint did not look at it.
+    Refused,
 }
 
 async fn forward_request<'t>(
@@ -144,8 +152,9 @@ async fn forward_request<'t>(
         return respond(worker, connection, scratch, answer, record).await;
     }
     let mut tries = Tries::new(&plan.found.entry.rule, worker, record);
+    tries.hurry(grpc_timeout(scratch).and_then(|asked| record.start.checked_add(asked)));
     let mut tees = mirror::start(worker, connection, scratch, plan);
-    let mut flow = Flow::new();
+    let mut flow = Flow::new(scratch.to_upstream.bytes.len());
     plan.cluster.budget.request(record.start);
     loop {
         flow.retries_codes = !tries.retries.after_codes().is_empty();
@@ -169,16 +178,22 @@ async fn forward_request<'t>(
                 run.attempt(&pick, upstream, reused).await
             }
         };
-        let outcome = match outcome {
-            Tried::Retry => match tries.pause(worker, connection, record).await {
-                Ok(()) => Tried::Retry,
-                Err(answer) => Tried::Failed(answer),
-            },
-            other => other,
-        };
         match outcome {
             Tried::Stale => tries.fresh = true,
-            Tried::Retry => {}
+            Tried::Retry => {
+                if let Err(answer) = tries.pause(worker, connection, record).await {
+                    flow.abandon(&mut scratch.input);
+                    return respond(worker, connection, scratch, answer, record).await;
+                }
+            }
+            Tried::Refused if tries.retries.after_connect() => tries.retries.take(),
+            Tried::Refused => {
+                let answer = Answer::of(Reason::UpstreamRefused);
+                return respond(worker, connection, scratch, answer, record).await;
+            }
+            Tried::Over(After::KeepAlive) if connection.stream.is_http2() => {
+                return After::KeepAlive;
+            }
             Tried::Over(After::KeepAlive) => {
                 flow.abandon(&mut scratch.input);
                 return drain_body(worker, connection, scratch).await;
@@ -195,6 +210,14 @@ async fn forward_request<'t>(
             }
         }
     }
+}
+
+/// The deadline that a gRPC client set.
+fn grpc_timeout(scratch: &Scratch) -> Option<Duration> {
+    if !scratch.names.grpc {
+        return None;
+    }
+    grpc::timeout(scratch.request.fields(), scratch.input.kept())
 }
 
 /// What one attempt works with.
@@ -216,6 +239,9 @@ impl Run<'_, '_> {
         mut upstream: UpstreamStream,
         reused: bool,
     ) -> Tried {
+        if !self.flow.fits(&upstream, self.scratch) {
+            return Tried::Failed(Answer::of(Reason::UpstreamReset));
+        }
         let now = self.worker.clock.now();
         let timeout = self.plan.found.entry.rule.timeouts.backend_request;
         let attempt_deadline = timeout.and_then(|timeout| now.checked_add(timeout));
@@ -232,6 +258,8 @@ impl Run<'_, '_> {
         );
         let ended = poll_fn(|cx| exchange.poll(cx)).await;
         let heard = exchange.heard();
+        let refused =
+            upstream.http2().and_then(|stream| stream.failure()) == Some(Failure::Refused);
         if ended.is_ok() || ended == Err(Fault::Retry) {
             health::succeeded(pick.entry());
         }
@@ -246,6 +274,9 @@ impl Run<'_, '_> {
                 Tried::Over(if close { After::Close } else { After::KeepAlive })
             }
             Ok(End::Upgraded) => Tried::Upgraded(upstream),
+            Err(Fault::UpstreamClosed) if refused && !heard && self.flow.replayable => {
+                Tried::Refused
+            }
             Err(fault) => self.failed(pick, fault, heard, reused),
         }
     }
@@ -258,6 +289,7 @@ impl Run<'_, '_> {
             Fault::UpstreamClosed => (Reason::UpstreamReset, ""),
             Fault::UpstreamProtocol(detail) => (Reason::UpstreamProtocol, detail),
             Fault::Retry => return Tried::Retry,
+            Fault::Unsayable => (Reason::FilterFailed, ""),
         };
         let unsent = self.scratch.to_upstream.sent == 0;
         let repeatable = unsent || self.scratch.request.method().is_idempotent();
@@ -284,6 +316,7 @@ impl Run<'_, '_> {
         if self.flow.answered {
             let upstream = [Reason::UpstreamReset, Reason::UpstreamProtocol].contains(&reason);
             self.record.reason = Some(if upstream { Reason::ResponseAborted } else { reason });
+            self.end_call(reason);
             return Tried::Over(After::Close);
         }
         self.scratch.response_overlay.clear();
@@ -303,5 +336,19 @@ impl Run<'_, '_> {
             && !self.flow.answered
             && self.tries.retries.after_loss(repeatable)
             && self.plan.cluster.budget.take(self.worker.clock.now())
+    }
+
+    /// Tells a gRPC client the outcome of a call whose response was cut.
+    fn end_call(&mut self, reason: Reason) {
+        if self.scratch.names.grpc
+            && let Some(client) = self.connection.stream.http2()
+        {
+            let code = grpc::Code::of(reason, reason.status()).as_str();
+            let message = reason.as_str().as_bytes();
+            let trailers = [(&b"grpc-status"[..], code.as_bytes()), (b"grpc-message", message)];
+            if client.finish(trailers.into_iter()).is_err() {
+                tracing::debug!("a client left before its call could be ended");
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A client's HTTP/1.1 connection: idle, reading a head, in an exchange, closing.
+//! A client's connection, HTTP/1.1 until shown otherwise: idle, reading a head, in an exchange, closing.
 
 use std::{
     future::poll_fn,
@@ -20,6 +20,7 @@ use crate::{
         record::Record,
         scratch::Scratch,
     },
+    http2::server,
     observe::{
         metrics::{count, count_bytes},
         reason::Reason,
@@ -46,7 +47,8 @@ pub(crate) struct Connection {
     pub(crate) tls_listener: Option<Rc<TlsContext>>,
     /// Whether a request was read on it.
     pub(crate) used: bool,
-    _open: Open,
+    /// `None` for one request of an HTTP/2 connection, which holds it.
+    pub(crate) open: Option<Open>,
 }
 
 /// What follows an exchange.
@@ -60,6 +62,8 @@ enum Turn {
     /// Nothing came for a while: give the memory back and wait.
     Idle,
     Close,
+    /// The client speaks HTTP/2, as these first bytes show.
+    Http2(Vec<u8>),
 }
 
 enum Head {
@@ -88,7 +92,7 @@ pub(crate) async fn serve_plain(
         peer,
         tls_listener: None,
         used: false,
-        _open: open,
+        open: Some(open),
     })
     .await;
 }
@@ -111,12 +115,15 @@ pub(crate) async fn serve_tls(
         peer,
         tls_listener: Some(Rc::new(context)),
         used: false,
-        _open: open,
+        open: Some(open),
     })
     .await;
 }
 
 async fn serve(mut connection: Connection) {
+    if connection.stream.negotiated_http2() {
+        return Box::pin(server::serve(connection, Vec::new())).await;
+    }
     let keep_alive = connection.worker.limits.keep_alive;
     // The first request may have come with the end of the handshake, and then the socket stays
     // silent.
@@ -132,17 +139,16 @@ async fn serve(mut connection: Connection) {
         match Box::pin(busy(&mut connection)).await {
             Turn::Idle => {}
             Turn::Close => break,
+            Turn::Http2(preface) => {
+                return Box::pin(server::serve(connection, preface)).await;
+            }
         }
     }
 }
 
 async fn busy(connection: &mut Connection) -> Turn {
-    use std::fmt::Write as _;
     let mut scratch = connection.worker.scratch.take();
-    scratch.names.peer.clear();
-    if write!(scratch.names.peer, "{}", connection.peer.ip()).is_err() {
-        tracing::debug!("an address failed to format");
-    }
+    scratch.names.set_peer(connection.peer);
     let turn = requests(connection, &mut scratch).await;
     connection.worker.scratch.give(scratch, &connection.worker.limits);
     turn
@@ -165,6 +171,10 @@ async fn requests(connection: &mut Connection, scratch: &mut Scratch) -> Turn {
                 let reason = Reason::of_head_error(error.status);
                 refuse(connection, scratch, reason, error.reason.label()).await;
                 return Turn::Close;
+            }
+            // By ALPN or by prior knowledge, and not after a request of HTTP/1.1 (RFC 9113 3.3).
+            Head::Http2 if !connection.used && !connection.stream.is_tls() => {
+                return Turn::Http2(scratch.input.unread().to_vec());
             }
             Head::Http2 => {
                 refuse(connection, scratch, Reason::Http2Preface, "").await;
@@ -244,9 +254,7 @@ async fn refuse(
     let worker = Rc::clone(&connection.worker);
     let mut record = Record::new(worker.clock.now());
     record.detail = detail;
-    scratch.names.host.clear();
-    scratch.names.path.clear();
-    scratch.names.request_id.clear();
+    scratch.names.clear();
     let answer = Answer::closing(reason);
     let mut shape = local::Shape::default();
     // The head was not read to its end, but an answer to HEAD never has a body.
@@ -261,8 +269,11 @@ async fn refuse(
 
 impl Connection {
     pub(crate) fn received(&self, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        count_bytes(&self.worker.counters.totals.downstream_in, bytes);
+        // What HTTP/2 carries was counted where its frames arrived.
+        if !self.stream.is_http2() {
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            count_bytes(&self.worker.counters.totals.downstream_in, bytes);
+        }
     }
 
     /// Whether no further request may be read.
@@ -279,7 +290,7 @@ impl Connection {
 
     /// Ready with true when the client sent something, with false when the wait is over.
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.stream.tcp().poll_read_ready(cx).is_ready() {
+        if self.stream.poll_read_ready(cx).is_ready() {
             return Poll::Ready(true);
         }
         if self.timer.expired() || self.must_close() || self.is_given_up() {

@@ -2,18 +2,35 @@
 
 use std::task::{Context, Poll};
 
-use http1::{Asked, BodyEvent, Parse, Version};
+use http1::{Asked, BodyDecoder, BodyEvent, BodyFraming, Parse, Version};
 use ir::exec::apply_response_filters;
 
-use crate::http::{
-    exchange::{Download, End, Exchange, FRAMED_AHEAD, Fault, Upload},
-    forward::is_h2c,
-    response::{self, Framing, Shape},
-    scratch::Scratch,
+use crate::{
+    http::{
+        exchange::{Download, End, Exchange, FRAMED_AHEAD, Fault, Upload},
+        forward::is_h2c,
+        response::{self, Framing, Shape},
+        scratch::Scratch,
+    },
+    http2::backend::Failure,
+    stream::Stream,
+    upstream::stream::UpstreamStream,
 };
 
 /// Bytes that are copied to save a write; larger pieces are written from where they lie.
 const COALESCE: usize = 16 * 1024;
+
+/// Trailers of a response that ended, from whichever protocol it came.
+fn trailers<'a>(
+    upstream: &'a UpstreamStream,
+    body: &'a BodyDecoder,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let http2 = match upstream {
+        UpstreamStream::Plain(_) | UpstreamStream::Tls(_) => None,
+        UpstreamStream::Http2(stream) => Some(stream.trailers()),
+    };
+    body.trailers().chain(http2.into_iter().flatten())
+}
 
 impl Exchange<'_, '_> {
     pub(super) fn poll_download(&mut self, cx: &mut Context<'_>) -> Result<Option<End>, Fault> {
@@ -56,7 +73,10 @@ impl Exchange<'_, '_> {
         }
         match self.upstream.poll_read(cx, buffer.space()) {
             Poll::Pending => Ok(false),
-            Poll::Ready(Err(_)) => Err(Fault::UpstreamClosed),
+            Poll::Ready(Err(_)) => Err(match self.upstream.http2().and_then(|s| s.failure()) {
+                Some(Failure::Protocol) => Fault::UpstreamProtocol("http2"),
+                Some(Failure::Closed | Failure::Refused) | None => Fault::UpstreamClosed,
+            }),
             Poll::Ready(Ok(0)) => self.upstream_ended(),
             Poll::Ready(Ok(read)) => {
                 buffer.filled(read);
@@ -87,7 +107,7 @@ impl Exchange<'_, '_> {
             return Ok(false);
         }
         let upgrade = request.upgrade().map(|value| value.of(input.kept()));
-        let upgrade = upgrade.filter(|value| !is_h2c(value));
+        let upgrade = upgrade.filter(|value| !is_h2c(value) && !self.upstream.is_http2());
         let asked = Asked { method: request.method(), upgrade };
         match response.parse(from_upstream.unread(), asked, limits) {
             Ok(Parse::Partial) => Ok(false),
@@ -124,7 +144,13 @@ impl Exchange<'_, '_> {
         }
         let Scratch { request, response, from_upstream, to_client, .. } = &mut *self.scratch;
         let bytes = from_upstream.unread();
-        if request.version() == Version::Http11
+        if let Some(client) = self.connection.stream.http2() {
+            let mut lines = Vec::new();
+            if response::write_interim(&mut lines, response, bytes).is_err() {
+                return Err(Fault::UpstreamProtocol("interim"));
+            }
+            client.send_interim(&lines).map_err(|_| Fault::ClientGone)?;
+        } else if request.version() == Version::Http11
             && response::write_interim(&mut to_client.bytes, response, bytes).is_err()
         {
             return Err(Fault::UpstreamProtocol("interim"));
@@ -145,7 +171,7 @@ impl Exchange<'_, '_> {
         let bytes = from_upstream.unread();
         let out = &mut to_client.bytes;
         let version = request.version();
-        let (framing, ends_by_close) = response::framing_for(response.framing(), version);
+        let (mut framing, ends_by_close) = response::framing_for(response.framing(), version);
         self.flow.close |= close || ends_by_close;
         let written = if response.status() == 101 {
             response::write_switch(out, response, bytes, response_overlay)
@@ -162,8 +188,23 @@ impl Exchange<'_, '_> {
             return Err(Fault::UpstreamProtocol("head"));
         }
         from_upstream.consume(head_len);
+        let announced = response.framing();
+        // On HTTP/2 the stream's end is the body's, whatever the length said; `h2` compares them.
+        let until_end = self.upstream.is_http2() && announced != BodyFraming::None;
+        let decoded = if until_end { BodyFraming::UntilClose } else { announced };
+        if let Some(client) = self.connection.stream.http2() {
+            framing = Framing::Identity;
+            let ends = !announced.has_body() && response.status() != 101
+                || self.upstream.http2().is_some_and(|stream| stream.ended_at_head());
+            let lines = std::mem::take(out);
+            let sent = client.send_head(&lines, ends);
+            *out = lines;
+            out.clear();
+            sent.map_err(|_| Fault::ClientGone)?;
+            self.flow.answered = true;
+        }
         self.state.framing = framing;
-        self.scratch.response_body.start_response(self.scratch.response.framing());
+        self.scratch.response_body.start_response(decoded);
         self.state.download = if self.scratch.response.status() == 101 {
             Download::Flushing(End::Upgraded)
         } else {
@@ -249,7 +290,8 @@ impl Exchange<'_, '_> {
     fn end_response(&mut self) -> Result<(), Fault> {
         let Scratch { response_body, to_client, .. } = &mut *self.scratch;
         if self.state.framing == Framing::Chunked
-            && http1::write_last_chunk(&mut to_client.bytes, response_body.trailers()).is_err()
+            && http1::write_last_chunk(&mut to_client.bytes, trailers(self.upstream, response_body))
+                .is_err()
         {
             return Err(Fault::UpstreamProtocol("trailers"));
         }
@@ -257,10 +299,21 @@ impl Exchange<'_, '_> {
         Ok(())
     }
 
+    /// Ends the response to an HTTP/2 client once all of it was sent.
+    fn finish_client(&mut self) -> Result<bool, Fault> {
+        if self.state.download == Download::Flushing(End::Complete)
+            && let Some(client) = self.connection.stream.http2()
+        {
+            let trailers = trailers(self.upstream, &self.scratch.response_body);
+            client.finish(trailers).map_err(|_| Fault::ClientGone)?;
+        }
+        Ok(true)
+    }
+
     /// Writes what is ready for the client; true when nothing is left.
     fn write_client(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
         loop {
-            let Scratch { from_upstream, to_client, .. } = &mut *self.scratch;
+            let Scratch { from_upstream, to_client, response_body, .. } = &mut *self.scratch;
             let pending = to_client.pending();
             let direct = pending.is_empty();
             let bytes = if direct {
@@ -270,6 +323,9 @@ impl Exchange<'_, '_> {
             };
             if bytes.is_empty() {
                 to_client.clear();
+                if self.connection.stream.is_http2() {
+                    return self.finish_client();
+                }
                 return match self.connection.stream.poll_flush(cx) {
                     Poll::Ready(Ok(())) => Ok(true),
                     Poll::Ready(Err(_)) => Err(Fault::ClientGone),
@@ -279,7 +335,16 @@ impl Exchange<'_, '_> {
                     }
                 };
             }
-            match self.connection.stream.poll_write(cx, bytes) {
+            let sent = match &mut self.connection.stream {
+                Stream::Http2(client) => {
+                    let last = self.state.download == Download::Flushing(End::Complete)
+                        && !(direct && self.state.direct_down > bytes.len())
+                        && trailers(self.upstream, response_body).next().is_none();
+                    client.poll_send(cx, bytes, last)
+                }
+                stream @ (Stream::Plain(_) | Stream::Tls(_)) => stream.poll_write(cx, bytes),
+            };
+            match sent {
                 Poll::Ready(Ok(0) | Err(_)) => return Err(Fault::ClientGone),
                 Poll::Ready(Ok(written)) => {
                     self.state.moved = true;

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http1::BodyFraming;
+
 use crate::{
     buffer::Buffer,
     http::{
@@ -42,6 +44,8 @@ pub(crate) enum Fault {
     UpstreamProtocol(&'static str),
     /// The rule retries the status that the backend answered with; nothing was passed on.
     Retry,
+    /// A rewrite gave the head a part that HTTP/2 cannot carry.
+    Unsayable,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +103,26 @@ pub(crate) struct Flow {
     /// Bytes of the request body that came, and how long they were waited for.
     pub(super) body_bytes: u64,
     pub(super) body_waited: Duration,
+    /// The last attempt was made in HTTP/2.
+    http2: bool,
+    /// Size of the request head at the front of `to_upstream`.
+    pub(super) head: usize,
     /// Request bytes at the front of the input that are decoded and not written yet.
     pub(super) direct_up: usize,
 }
 
 impl Flow {
-    pub(crate) fn new() -> Self {
-        Self { replayable: true, ..Self::default() }
+    /// `head` is the size of the head that is in `to_upstream`.
+    pub(crate) fn new(head: usize) -> Self {
+        Self { replayable: true, head, ..Self::default() }
+    }
+
+    /// Whether what was kept of the request can be sent to this backend: an endpoint may have
+    /// chosen another protocol than the one before, and chunks are framed for HTTP/1.1 alone.
+    pub(crate) fn fits(&mut self, upstream: &UpstreamStream, scratch: &Scratch) -> bool {
+        let before = std::mem::replace(&mut self.http2, upstream.is_http2());
+        let begun = scratch.to_upstream.bytes.len() > self.head;
+        !begun || before == self.http2 || scratch.request.framing() != BodyFraming::Chunked
     }
 
     /// Drops request bytes that the decoder passed but nobody wrote, so that the input stands
@@ -194,7 +211,8 @@ impl<'a, 't> Exchange<'a, 't> {
             }
             Ok(None) => {}
         }
-        if self.state.upload != Upload::Sending
+        // An HTTP/1.1 client that is still to send its body is watched by reading that.
+        if (self.state.upload != Upload::Sending || self.connection.stream.is_http2())
             && let Err(fault) = self.poll_client(cx)
         {
             return Poll::Ready(Err(fault));
@@ -222,7 +240,7 @@ impl<'a, 't> Exchange<'a, 't> {
         let limits = &self.worker.limits;
         let idle = if self.state.waiting.client_write {
             limits.write_idle
-        } else if self.state.waiting.client_read {
+        } else if self.state.waiting.client_read && !self.scratch.names.grpc {
             self.body_patience()
         } else {
             limits.response_idle
@@ -255,6 +273,7 @@ impl<'a, 't> Exchange<'a, 't> {
         let uploaded = self.state.upload == Upload::Done;
         self.flow.reusable = end == End::Complete
             && uploaded
+            && !self.upstream.is_http2()
             && self.scratch.response.keep_alive()
             && self.scratch.from_upstream.is_empty();
     }

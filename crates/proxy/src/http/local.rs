@@ -8,9 +8,15 @@ use http1::{
 use ir::Overlay;
 
 use crate::{
-    http::{connection::Connection, forward::append_overlay, record::Record, scratch::Scratch},
+    buffer::Outgoing,
+    http::{
+        connection::Connection, forward::append_overlay, grpc::Code, record::Record,
+        scratch::Scratch,
+    },
+    http2::stream::ClientStream,
     observe::reason::Reason,
     random::Random,
+    stream::Stream,
     worker::Worker,
 };
 
@@ -57,11 +63,36 @@ pub(crate) fn write(
     }
     to_client.clear();
     let out = &mut to_client.bytes;
-    if write_all(worker, out, answer, response_overlay, &names.request_id, shape).is_err() {
+    let written = if names.grpc && answer.status >= 400 {
+        write_call(worker, out, answer, response_overlay, &names.request_id)
+    } else {
+        write_all(worker, out, answer, response_overlay, &names.request_id, shape)
+    };
+    if written.is_err() {
         out.clear();
         out.extend_from_slice(b"HTTP/1.1 500 Internal Server Error\r\n");
         out.extend_from_slice(b"content-length: 0\r\nconnection: close\r\n\r\n");
     }
+}
+
+/// The outcome of a gRPC call, in a head that is the whole response ("trailers-only").
+fn write_call(
+    worker: &Worker,
+    out: &mut Vec<u8>,
+    answer: &Answer,
+    overlay: &Overlay,
+    request_id: &str,
+) -> Result<(), http1::WriteError> {
+    write_status_line(out, 200, b"OK")?;
+    worker.log.http_date(worker.clock.now(), |date| write_field(out, b"date", date.as_bytes()))?;
+    append_overlay(out, overlay);
+    write_field(out, b"x-request-id", request_id.as_bytes())?;
+    write_field(out, b"content-type", b"application/grpc")?;
+    let code = Code::of(answer.reason, answer.status);
+    write_field(out, b"grpc-status", code.as_str().as_bytes())?;
+    write_field(out, b"grpc-message", answer.reason.as_str().as_bytes())?;
+    write_head_end(out);
+    Ok(())
 }
 
 fn write_all(
@@ -111,6 +142,11 @@ pub(crate) async fn send(
 ) -> bool {
     let worker = Rc::clone(&connection.worker);
     connection.timer.arm(worker.limits.write_idle);
+    if let Some(client) = connection.stream.http2()
+        && !send_head(client, &mut scratch.to_client)
+    {
+        return false;
+    }
     poll_fn(|cx| {
         loop {
             let pending = scratch.to_client.pending();
@@ -121,7 +157,11 @@ pub(crate) async fn send(
                     Poll::Pending => Poll::Pending,
                 };
             }
-            match connection.stream.poll_write(cx, pending) {
+            let sent = match &mut connection.stream {
+                Stream::Http2(client) => client.poll_send(cx, pending, true),
+                stream @ (Stream::Plain(_) | Stream::Tls(_)) => stream.poll_write(cx, pending),
+            };
+            match sent {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
                 Poll::Ready(Ok(written)) => {
                     scratch.to_client.advance(written);
@@ -134,6 +174,17 @@ pub(crate) async fn send(
         }
     })
     .await
+}
+
+/// Sends the head at the front of `outgoing`; what follows is the body.
+fn send_head(client: &mut ClientStream, outgoing: &mut Outgoing) -> bool {
+    let end = outgoing.bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let head = end.map_or(outgoing.bytes.len(), |end| end.saturating_add(4));
+    let ends = head >= outgoing.bytes.len();
+    let lines = outgoing.bytes.get(..head).unwrap_or_default();
+    let sent = client.send_head(lines, ends).is_ok();
+    outgoing.sent = head;
+    sent
 }
 
 /// A new random request id: 32 hexadecimal digits.
@@ -149,7 +200,7 @@ pub(crate) fn make_request_id(random: &Random, out: &mut String) {
     out.push_str(std::str::from_utf8(&id).unwrap_or_default());
 }
 
-fn phrase(status: u16) -> &'static str {
+pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",

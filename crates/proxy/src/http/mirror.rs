@@ -54,9 +54,9 @@ impl Tee {
         self.add(piece);
     }
 
-    pub(crate) fn end(&self, body: &BodyDecoder) {
+    pub(crate) fn end<'a>(&self, trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
         let mut last = Vec::new();
-        if self.chunked && http1::write_last_chunk(&mut last, body.trailers()).is_err() {
+        if self.chunked && http1::write_last_chunk(&mut last, trailers).is_err() {
             return;
         }
         self.add(last);

@@ -1,4 +1,4 @@
-//! HTTP/1.1 towards clients and backends.
+//! Requests and responses in their one inner form, and HTTP/1.1 towards clients and backends.
 //!
 //! A connection ([`connection`]) reads a head, [`request`] decides what becomes of it, [`attempt`]
 //! picks endpoints until one answers, and [`exchange`] moves the bytes.
@@ -9,6 +9,7 @@ mod download;
 pub(crate) mod exchange;
 pub(crate) mod forward;
 pub(crate) mod forwarded;
+pub(crate) mod grpc;
 pub(crate) mod local;
 pub(crate) mod mirror;
 pub(crate) mod record;

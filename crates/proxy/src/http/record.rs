@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http1::Version;
 use ir::{Backend, Found, ListenerIndex, ListenerTable, PortTable, Predicate, RequestView, Table};
 
 use crate::{
@@ -141,6 +142,12 @@ impl<'t> Record<'t> {
     fn log_request(&self, line: &mut Line<'_>, connection: &Connection, scratch: &Scratch) {
         line.text("request_id", scratch.names.request_id.as_bytes());
         line.address("client", connection.peer);
+        let protocol: &[u8] = match (connection.stream.is_http2(), scratch.request.version()) {
+            (true, _) => b"HTTP/2",
+            (false, Version::Http10) => b"HTTP/1.0",
+            (false, Version::Http11) => b"HTTP/1.1",
+        };
+        line.text("protocol", protocol);
         let method = scratch.request.method_span().of(scratch.input.kept());
         line.text("method", method);
         line.text("host", scratch.names.host.as_bytes());

@@ -13,7 +13,9 @@ use ir::{
 };
 
 use crate::{
-    http::{connection::Connection, forwarded, local::Answer, record::Record, scratch::Scratch},
+    http::{
+        connection::Connection, forwarded, grpc, local::Answer, record::Record, scratch::Scratch,
+    },
     observe::reason::Reason,
     upstream::{endpoints::ClusterState, session::Session},
     worker::WorkerTable,
@@ -132,9 +134,8 @@ fn route<'t>(
     let bytes = input.kept();
     request_overlay.clear();
     response_overlay.clear();
-    names.host.clear();
-    names.path.clear();
-    names.request_id.clear();
+    names.clear();
+    names.grpc = connection.stream.is_http2() && grpc::is_call(request.fields(), bytes);
     let authority = authority_of(request, bytes);
     if !authority.is_empty() {
         let host = ir::host::normalize(authority).map_err(|_| Answer::closing(Reason::BadHost))?;
@@ -234,8 +235,10 @@ fn execute<'t>(
         }));
     };
     match cluster.id.0.protocol {
-        ir::BackendProtocol::Http1 | ir::BackendProtocol::Negotiated => {}
-        ir::BackendProtocol::Http2 | ir::BackendProtocol::Tcp | ir::BackendProtocol::Udp => {
+        ir::BackendProtocol::Http1
+        | ir::BackendProtocol::Http2
+        | ir::BackendProtocol::Negotiated => {}
+        ir::BackendProtocol::Tcp | ir::BackendProtocol::Udp => {
             return Err(Answer::of(Reason::UnsupportedProtocol));
         }
     }

@@ -1,6 +1,10 @@
 //! What a busy connection needs and an idle one gives back.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    fmt::Write as _,
+    net::SocketAddr,
+};
 
 use http1::{BodyDecoder, RequestHead, ResponseHead};
 use ir::Overlay;
@@ -40,6 +44,26 @@ pub(crate) struct Names {
     pub(crate) peer: String,
     /// How the session names the endpoint of this attempt; empty without a session.
     pub(crate) session: String,
+    /// A gRPC call: answers of ours have gRPC's form.
+    pub(crate) grpc: bool,
+}
+
+impl Names {
+    pub(crate) fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer.clear();
+        if write!(self.peer, "{}", peer.ip()).is_err() {
+            tracing::debug!("an address failed to format");
+        }
+    }
+
+    /// Forgets what belongs to one request.
+    pub(crate) fn clear(&mut self) {
+        self.host.clear();
+        self.path.clear();
+        self.request_id.clear();
+        self.session.clear();
+        self.grpc = false;
+    }
 }
 
 /// Scratches of one worker that wait for their next use.

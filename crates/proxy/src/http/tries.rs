@@ -14,9 +14,7 @@ use smallvec::SmallVec;
 use crate::{
     http::{connection::Connection, local::Answer, record::Record, request::Plan, retry::Retries},
     observe::{metrics::count, reason::Reason},
-    upstream::{
-        balance, connect::connect, endpoints::InFlight, health, pool, stream::UpstreamStream,
-    },
+    upstream::{balance, endpoints::InFlight, health, reach::Reach, stream::UpstreamStream},
     worker::Worker,
 };
 
@@ -40,6 +38,14 @@ impl<'t> Tries<'t> {
             fresh: false,
             deadline: timeout.and_then(|timeout| record.start.checked_add(timeout)),
         }
+    }
+
+    /// Brings the deadline forward.
+    pub(super) fn hurry(&mut self, deadline: Option<Instant>) {
+        self.deadline = match (self.deadline, deadline) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
     }
 
     /// An endpoint and a connection to it; other endpoints are tried while connects fail.
@@ -68,19 +74,22 @@ impl<'t> Tries<'t> {
             }
             let address = pick.entry().endpoint.address;
             record.endpoint = Some(address);
-            if !self.fresh
-                && let Some(tcp) = pool::take(pick.entry())
-            {
-                count(&worker.counters.totals.reused);
-                return Ok((pick, tcp, true));
-            }
             let before = worker.clock.now();
-            let cluster = plan.cluster;
-            match connect(worker, &connection.timer, cluster, address, self.deadline).await {
-                Ok(tcp) => {
+            let reach = Reach {
+                worker,
+                timer: &connection.timer,
+                cluster: plan.cluster,
+                entry: pick.entry(),
+                fresh: self.fresh,
+                deadline: self.deadline,
+            };
+            match reach.stream().await {
+                Ok((stream, reused)) => {
                     record.detail = "";
-                    record.connect = Some(worker.clock.now().saturating_duration_since(before));
-                    return Ok((pick, tcp, false));
+                    if !reused {
+                        record.connect = Some(worker.clock.now().saturating_duration_since(before));
+                    }
+                    return Ok((pick, stream, reused));
                 }
                 Err(error) => {
                     last = error.reason;

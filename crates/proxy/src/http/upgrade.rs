@@ -33,6 +33,12 @@ pub(crate) async fn tunnel(
     record: &mut Record<'_>,
 ) {
     let idle = worker.limits.tunnel_idle;
+    // A head that came in HTTP/2 left no room behind it.
+    for buffer in [&mut scratch.input, &mut scratch.from_upstream] {
+        if !buffer.has_space() {
+            buffer.grow(worker.limits.buffer_initial, worker.limits.buffer_largest);
+        }
+    }
     connection.timer.arm(idle);
     let (mut up, mut down) = (Half::Open, Half::Open);
     let ended: io::Result<()> = poll_fn(|cx| {

@@ -2,15 +2,35 @@
 
 use std::task::{Context, Poll};
 
-use http1::{BodyEvent, BodyFraming};
+use http1::{BodyDecoder, BodyEvent, BodyFraming};
 
-use crate::http::{
-    exchange::{Exchange, FRAMED_AHEAD, Fault, Upload},
-    scratch::Scratch,
+use crate::{
+    http::{
+        exchange::{Exchange, FRAMED_AHEAD, Fault, Upload},
+        scratch::Scratch,
+    },
+    stream::Stream,
+    upstream::stream::UpstreamStream,
 };
+
+/// Trailers of a request that ended, from whichever protocol it came.
+fn trailers<'a>(
+    client: &'a Stream,
+    body: &'a BodyDecoder,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let http2 = match client {
+        Stream::Plain(_) | Stream::Tls(_) => None,
+        Stream::Http2(client) => Some(client.trailers()),
+    };
+    body.trailers().chain(http2.into_iter().flatten())
+}
 
 impl Exchange<'_, '_> {
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        if self.upstream.is_http2() && !self.open_stream()? {
+            self.state.upload = Upload::Abandoned;
+            return Ok(());
+        }
         loop {
             self.encode_request()?;
             let pending = self.scratch.to_upstream.pending();
@@ -21,7 +41,18 @@ impl Exchange<'_, '_> {
                 pending
             };
             if !bytes.is_empty() {
-                match self.upstream.poll_write(cx, bytes) {
+                let sent = match &mut *self.upstream {
+                    UpstreamStream::Http2(stream) => {
+                        let mut trailers =
+                            trailers(&self.connection.stream, &self.scratch.request_body);
+                        let last = self.flow.encoded && trailers.next().is_none();
+                        stream.poll_send(cx, bytes, last)
+                    }
+                    upstream @ (UpstreamStream::Plain(_) | UpstreamStream::Tls(_)) => {
+                        upstream.poll_write(cx, bytes)
+                    }
+                };
+                match sent {
                     Poll::Ready(Ok(0) | Err(_)) => {
                         self.state.upload = Upload::Abandoned;
                         return Ok(());
@@ -45,6 +76,7 @@ impl Exchange<'_, '_> {
             match self.upstream.poll_flush(cx) {
                 Poll::Ready(Ok(())) if self.flow.encoded => {
                     self.state.upload = Upload::Done;
+                    self.finish_stream();
                     return Ok(());
                 }
                 Poll::Ready(Ok(())) => {}
@@ -64,7 +96,8 @@ impl Exchange<'_, '_> {
     /// Frames what was received of the request body.
     fn encode_request(&mut self) -> Result<(), Fault> {
         let limits = &self.worker.limits;
-        let chunked = self.scratch.request.framing() == BodyFraming::Chunked;
+        let chunked =
+            self.scratch.request.framing() == BodyFraming::Chunked && !self.upstream.is_http2();
         while !self.flow.encoded
             && self.flow.direct_up == 0
             && self.scratch.to_upstream.pending().len() < FRAMED_AHEAD
@@ -93,22 +126,60 @@ impl Exchange<'_, '_> {
                 Ok(BodyEvent::NeedMore) => {
                     let count = input.len();
                     input.consume(count);
-                    return Ok(());
+                    if !self.connection.stream.http2().is_some_and(|client| client.ended()) {
+                        return Ok(());
+                    }
+                    self.end_request(chunked)?;
                 }
                 Ok(BodyEvent::End { consumed }) => {
                     input.consume(consumed);
-                    if chunked {
-                        let trailers = request_body.trailers();
-                        if http1::write_last_chunk(&mut to_upstream.bytes, trailers).is_err() {
-                            return Err(Fault::BadBody(http1::BodyErrorReason::Truncated));
-                        }
-                    }
-                    self.flow.encoded = true;
-                    self.tees.iter_mut().for_each(|tee| tee.end(request_body));
+                    self.end_request(chunked)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn end_request(&mut self, chunked: bool) -> Result<(), Fault> {
+        let Scratch { request_body, to_upstream, .. } = &mut *self.scratch;
+        if chunked {
+            let trailers = trailers(&self.connection.stream, request_body);
+            if http1::write_last_chunk(&mut to_upstream.bytes, trailers).is_err() {
+                return Err(Fault::BadBody(http1::BodyErrorReason::Truncated));
+            }
+        }
+        self.flow.encoded = true;
+        for tee in &mut *self.tees {
+            tee.end(trailers(&self.connection.stream, request_body));
+        }
+        Ok(())
+    }
+
+    /// Ends the request to an HTTP/2 backend.
+    fn finish_stream(&mut self) {
+        if let UpstreamStream::Http2(stream) = &mut *self.upstream {
+            let trailers = trailers(&self.connection.stream, &self.scratch.request_body);
+            if stream.finish(trailers).is_err() {
+                self.state.upload = Upload::Abandoned;
+            }
+        }
+    }
+
+    /// Sends the head to an HTTP/2 backend, once; false when its connection takes none.
+    fn open_stream(&mut self) -> Result<bool, Fault> {
+        let Some(stream) = self.upstream.http2() else { return Ok(true) };
+        if stream.is_open() {
+            return Ok(true);
+        }
+        let Scratch { request, to_upstream, .. } = &mut *self.scratch;
+        let head = to_upstream.bytes.get(..self.flow.head).unwrap_or_default();
+        let sent = stream.send_head(head, !request.framing().has_body());
+        to_upstream.sent = self.flow.head;
+        match sent {
+            Ok(()) => Ok(true),
+            Err(_) if stream.failure().is_some() => Ok(false),
+            Err(_) => Err(Fault::Unsayable),
+        }
     }
 
     /// Reads from the client; false when nothing came.
@@ -120,6 +191,8 @@ impl Exchange<'_, '_> {
         }
         match self.connection.stream.poll_read(cx, input.space()) {
             Poll::Pending => Ok(false),
+            // The end of its request; it may still read.
+            Poll::Ready(Ok(0)) if self.connection.stream.is_http2() => Ok(true),
             Poll::Ready(Ok(0) | Err(_)) => Err(Fault::ClientGone),
             Poll::Ready(Ok(read)) => {
                 input.filled(read);
@@ -135,6 +208,9 @@ impl Exchange<'_, '_> {
 
     /// Notices a client that went away, and takes a little of what it sends next.
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        if let Some(client) = self.connection.stream.http2() {
+            return if client.poll_gone(cx).is_ready() { Err(Fault::ClientGone) } else { Ok(()) };
+        }
         while self.scratch.input.has_space() {
             match self.connection.stream.poll_read(cx, self.scratch.input.space()) {
                 Poll::Pending => return Ok(()),

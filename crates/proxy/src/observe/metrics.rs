@@ -41,6 +41,8 @@ totals! {
     accept_errors = "portcullis_accept_errors_total", "counter", "Accepts that failed for want of a resource.";
     handshakes = "portcullis_tls_handshakes_total", "counter", "TLS handshakes completed.";
     handshake_errors = "portcullis_tls_handshake_errors_total", "counter", "TLS handshakes that failed, timed out or named no listener.";
+    http2_connections = "portcullis_http2_connections_total", "counter", "Downstream connections that speak HTTP/2.";
+    http2_abuses = "portcullis_http2_abuses_total", "counter", "HTTP/2 connections closed for sending too many resets, empty frames or malformed requests.";
     requests = "portcullis_requests_total", "counter", "Requests whose head was read.";
     downstream_in = "portcullis_downstream_received_bytes_total", "counter", "HTTP bytes received from clients.";
     downstream_out = "portcullis_downstream_sent_bytes_total", "counter", "HTTP bytes sent to clients.";

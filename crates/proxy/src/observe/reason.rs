@@ -50,7 +50,7 @@ reasons! {
     FilterFailed = 500, "filter_failed", "A filter of the rule has no valid result for this request.";
     HeadTimeout = 408, "head_timeout", "The client did not complete its request head in time.";
     HeadTooLarge = 431, "head_too_large", "The request head, one of its fields or their number exceeds a limit.";
-    Http2Preface = 505, "http2_preface", "The client speaks HTTP/2, which this listener does not serve.";
+    Http2Preface = 505, "http2_preface", "The client began HTTP/2 where it cannot begin: after a request of HTTP/1.1, or over TLS without negotiating it.";
     InvalidBackend = 500, "invalid_backend", "The chosen backend reference does not resolve.";
     MethodNotAllowed = 405, "method_not_allowed", "CONNECT and TRACE are not served.";
     Misdirected = 421, "misdirected", "The host belongs to another listener than the one the TLS connection was made for, or that listener changed.";
@@ -67,9 +67,10 @@ reasons! {
     TargetTooLong = 414, "target_too_long", "The request target exceeds the limit.";
     UnsupportedProtocol = 500, "unsupported_protocol", "The backend's application protocol is not served yet.";
     UnsupportedRule = 500, "unsupported_rule", "The rule uses a filter or field that cannot be served.";
-    UpstreamTlsHandshake = 502, "upstream_tls_handshake", "The TLS handshake with the backend failed, or its certificate is not the expected one.";
-    UpstreamProtocol = 502, "upstream_protocol", "The backend's response breaks HTTP/1.1.";
+    UpstreamProtocol = 502, "upstream_protocol", "The backend's response breaks HTTP.";
+    UpstreamRefused = 503, "upstream_refused", "The backend refused the request on every HTTP/2 connection that was tried, without looking at it.";
     UpstreamReset = 502, "upstream_reset", "The backend closed the connection before its response head was complete.";
+    UpstreamTlsHandshake = 502, "upstream_tls_handshake", "The TLS handshake with the backend failed, or its certificate is not the expected one.";
     VersionNotSupported = 505, "version_not_supported", "The request's HTTP version is not served.";
     WriteTimeout = 0, "write_timeout", "The client stopped reading its response.";
 }

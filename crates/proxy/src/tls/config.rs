@@ -170,7 +170,7 @@ fn termination_of(listener: &ListenerTable) -> Option<&TlsTermination> {
 /// bytes does not know what they are.
 fn alpn(protocol: &Protocol) -> Vec<Vec<u8>> {
     match protocol {
-        Protocol::Https(_) => vec![b"http/1.1".to_vec()],
+        Protocol::Https(_) => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         Protocol::TlsTerminate(_)
         | Protocol::Http
         | Protocol::TlsPassthrough

@@ -188,7 +188,8 @@ fn system() -> Vec<Vec<u8>> {
 /// What is offered to endpoints (RFC 7301). L4 traffic brings its own.
 fn alpn(protocol: BackendProtocol) -> Vec<Vec<u8>> {
     match protocol {
-        BackendProtocol::Http1 | BackendProtocol::Negotiated => vec![b"http/1.1".to_vec()],
+        BackendProtocol::Http1 => vec![b"http/1.1".to_vec()],
+        BackendProtocol::Negotiated => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         BackendProtocol::Http2 => vec![b"h2".to_vec()],
         BackendProtocol::Tcp | BackendProtocol::Udp => Vec::new(),
     }

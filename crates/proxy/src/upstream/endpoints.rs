@@ -12,6 +12,7 @@ use ir::{ClusterId, Endpoint, EndpointMap, EndpointSet, EndpointState, Endpoints
 
 use crate::{
     http::retry::Budget,
+    http2::pool::Links,
     tls::upstream::Security,
     upstream::{health::Health, pool::Idle, session},
 };
@@ -62,6 +63,7 @@ pub(crate) struct EndpointEntry {
     pub(crate) health: Arc<Health>,
     pub(crate) in_flight: Cell<usize>,
     pub(crate) idle: RefCell<Vec<Idle>>,
+    pub(crate) http2: Links,
     /// The endpoint or its last cluster is gone: connections are not kept.
     pub(crate) closed: Cell<bool>,
     token: OnceCell<String>,
@@ -169,6 +171,7 @@ fn entry(endpoint: &Arc<Endpoint>, health: &Arc<Health>) -> Rc<EndpointEntry> {
         health: Arc::clone(health),
         in_flight: Cell::new(0),
         idle: RefCell::default(),
+        http2: Links::default(),
         closed: Cell::new(false),
         token: OnceCell::new(),
     })
@@ -183,6 +186,7 @@ impl EndpointEntry {
     fn close(&self) {
         self.closed.set(true);
         self.idle.take();
+        self.http2.close();
     }
 }
 
@@ -310,7 +314,9 @@ impl Upstreams {
                     cluster: cluster.id.clone(),
                     endpoint: Arc::clone(endpoint),
                     in_flight: entry.as_ref().map_or(0, |entry| entry.in_flight.get()),
-                    idle: entry.as_ref().map_or(0, |entry| entry.idle.borrow().len()),
+                    idle: entry.as_ref().map_or(0, |entry| {
+                        entry.idle.borrow().len().saturating_add(entry.http2.idle())
+                    }),
                     ejected: entry.as_ref().is_some_and(|entry| entry.health.is_ejected()),
                 });
             }

@@ -5,5 +5,6 @@ pub(crate) mod connect;
 pub(crate) mod endpoints;
 pub(crate) mod health;
 pub(crate) mod pool;
+pub(crate) mod reach;
 pub(crate) mod session;
 pub(crate) mod stream;

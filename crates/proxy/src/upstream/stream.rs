@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
@@ -12,10 +12,14 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+use crate::http2::backend::BackendStream;
+
 /// A connection to an endpoint.
 pub(crate) enum UpstreamStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// One request of an HTTP/2 connection.
+    Http2(Box<BackendStream>),
 }
 
 impl UpstreamStream {
@@ -29,6 +33,7 @@ impl UpstreamStream {
         let read = match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, &mut target),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, &mut target),
+            Self::Http2(stream) => return stream.poll_read(cx, target.initialize_unfilled()),
         };
         read.map_ok(|()| target.filled().len())
     }
@@ -42,12 +47,13 @@ impl UpstreamStream {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Self::Http2(stream) => stream.poll_send(cx, bytes, false),
         }
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Plain(_) | Self::Http2(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
@@ -57,13 +63,7 @@ impl UpstreamStream {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
-    }
-
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Http2(stream) => Poll::Ready(stream.finish(std::iter::empty())),
         }
     }
 
@@ -72,13 +72,42 @@ impl UpstreamStream {
     /// its own (session tickets).
     pub(crate) fn is_quiet(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        if self.tcp().poll_read_ready(&mut context).is_pending() {
+        let ready = match self {
+            Self::Plain(tcp) => tcp.poll_read_ready(&mut context),
+            Self::Tls(tls) => tls.get_ref().0.poll_read_ready(&mut context),
+            Self::Http2(_) => return false,
+        };
+        if ready.is_pending() {
             return true;
         }
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) | Self::Http2(_) => false,
             Self::Tls(_) => self.poll_read(&mut context, &mut [0u8; 1]).is_pending(),
         }
+    }
+
+    /// Whether the connection is protected; for a request of HTTP/2 its connection knows.
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    pub(crate) fn http2(&mut self) -> Option<&mut BackendStream> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => None,
+            Self::Http2(stream) => Some(stream),
+        }
+    }
+
+    /// Whether the handshake chose HTTP/2.
+    pub(crate) fn negotiated_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Http2(_) => false,
+            Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
     }
 }
 
@@ -91,6 +120,11 @@ impl AsyncRead for UpstreamStream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, target),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, target),
+            Self::Http2(stream) => {
+                let read = ready!(stream.poll_read(cx, target.initialize_unfilled()))?;
+                target.advance(read);
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -112,6 +146,10 @@ impl AsyncWrite for UpstreamStream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
+            Self::Http2(stream) => {
+                let first = slices.iter().find(|slice| !slice.is_empty());
+                stream.poll_send(cx, first.map_or(&[], |slice| slice), false)
+            }
         }
     }
 
@@ -119,6 +157,7 @@ impl AsyncWrite for UpstreamStream {
         match self {
             Self::Plain(tcp) => tcp.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
+            Self::Http2(_) => false,
         }
     }
 

@@ -187,6 +187,18 @@ pub fn cluster_balanced(name: &str, balance: Balance) -> ClusterId {
     ClusterId(Arc::new(Cluster { balance, ..Cluster::new(service, 80, BackendProtocol::Http1) }))
 }
 
+/// The same Service, whose endpoints speak HTTP/2.
+pub fn cluster_http2(name: &str) -> ClusterId {
+    let service = Arc::new(ObjectRef::new("", "Service", "shop", name));
+    ClusterId(Arc::new(Cluster::new(service, 80, BackendProtocol::Http2)))
+}
+
+/// Everything under the prefix goes to the Service in HTTP/2.
+pub fn to_http2(prefix: &str, service: &str) -> Rule {
+    let target = Target::Cluster(cluster_http2(service));
+    rule(prefix, Action::Forward(vec![Backend { target, ..backend(service, 1) }]))
+}
+
 fn nowhere() -> Origin {
     Origin::new(Arc::new(ObjectRef::new("", "", "", "")), "")
 }
@@ -289,6 +301,13 @@ impl Plane {
 
     pub fn total(&self, name: &str) -> u64 {
         self.metrics().totals.iter().find(|total| total.name.contains(name)).unwrap().value
+    }
+
+    /// Runs a test's async part, for as long as any wait may take.
+    #[track_caller]
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        let bounded = async { tokio::time::timeout(testkit::DEADLINE, work).await };
+        self.runtime.block_on(bounded).unwrap()
     }
 
     pub fn drain(&self, min: Duration, deadline: Duration) -> usize {

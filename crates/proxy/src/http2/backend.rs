@@ -1,0 +1,206 @@
+//! One request on an HTTP/2 connection to an endpoint, as the byte stream that an exchange works
+//! with: reading gives the response's heads as HTTP/1.1 lines and then its body.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream, client::ResponseFuture};
+
+use crate::http2::{
+    head, io_error,
+    pool::Link,
+    stream::{Body, finish, poll_send},
+};
+
+/// Why a request came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The endpoint did not look at it: refused, or beyond the last stream of its GOAWAY. Safe to
+    /// send again, whatever the method (RFC 9113 8.7).
+    Refused,
+    /// The connection or the stream ended early.
+    Closed,
+    /// The endpoint broke the protocol.
+    Protocol,
+}
+
+/// Holds a place on the connection until it is dropped.
+pub(crate) struct BackendStream {
+    link: Rc<Link>,
+    open: Option<Open>,
+    failure: Option<Failure>,
+}
+
+struct Open {
+    response: Option<ResponseFuture>,
+    send: SendStream<Bytes>,
+    send_ended: bool,
+    /// Head lines that were not read yet.
+    lines: Vec<u8>,
+    lines_read: usize,
+    body: Option<Body>,
+}
+
+impl BackendStream {
+    pub(super) fn new(link: Rc<Link>) -> Self {
+        link.add_stream();
+        Self { link, open: None, failure: None }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// Whether a byte of the response was received.
+    pub(crate) fn ended_at_head(&self) -> bool {
+        self.open.as_ref().and_then(|open| open.body.as_ref()).is_some_and(Body::ended)
+    }
+
+    /// Sends the head, as our serialiser wrote it; `ends` when no body follows.
+    ///
+    /// # Errors
+    /// When the connection takes no more requests, which [`BackendStream::failure`] then says, or
+    /// the head cannot be said in HTTP/2.
+    pub(crate) fn send_head(&mut self, lines: &[u8], ends: bool) -> io::Result<()> {
+        let request =
+            head::to_request(lines, self.link.is_secure()).ok_or(io::ErrorKind::InvalidData)?;
+        match self.link.send_request(request, ends) {
+            Ok((response, send)) => {
+                self.open = Some(Open {
+                    response: Some(response),
+                    send,
+                    send_ended: ends,
+                    lines: Vec::new(),
+                    lines_read: 0,
+                    body: None,
+                });
+                Ok(())
+            }
+            Err(error) => {
+                self.failure = Some(Failure::Refused);
+                Err(io_error(error))
+            }
+        }
+    }
+
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        space: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(open) = &mut self.open else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let read = open.poll_read(cx, space);
+        read.map_err(|error| self.failed(error))
+    }
+
+    /// Sends body bytes; `last` ends the request with them.
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        last: bool,
+    ) -> Poll<io::Result<usize>> {
+        let Some(open) = &mut self.open else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        match poll_send(&mut open.send, cx, bytes, last) {
+            Poll::Ready(Ok(sent)) => {
+                open.send_ended |= last && sent == bytes.len();
+                Poll::Ready(Ok(sent))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ends the request, unless its head or its last bytes did.
+    pub(crate) fn finish<'a>(
+        &mut self,
+        trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> io::Result<()> {
+        match &mut self.open {
+            Some(open) if !open.send_ended => {
+                open.send_ended = true;
+                finish(&mut open.send, head::to_trailers(trailers))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Trailers of the response, when it ended.
+    pub(crate) fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.open.iter().filter_map(|open| open.body.as_ref()).flat_map(Body::trailers)
+    }
+
+    fn failed(&mut self, error: io::Error) -> io::Error {
+        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<h2::Error>());
+        let failure = match cause {
+            Some(error) if error.is_remote() && error.is_go_away() => Failure::Refused,
+            Some(error) if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) => {
+                Failure::Refused
+            }
+            Some(error) if error.is_library() => Failure::Protocol,
+            Some(_) | None => Failure::Closed,
+        };
+        self.failure.get_or_insert(failure);
+        error
+    }
+}
+
+impl Open {
+    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let rest = self.lines.get(self.lines_read..).unwrap_or_default();
+            if !rest.is_empty() {
+                let count = rest.len().min(space.len());
+                let piece = rest.get(..count).unwrap_or_default();
+                if let Some(space) = space.get_mut(..count) {
+                    space.copy_from_slice(piece);
+                }
+                self.lines_read = self.lines_read.saturating_add(count);
+                return Poll::Ready(Ok(count));
+            }
+            if let Some(body) = &mut self.body {
+                return body.poll_read(cx, space);
+            }
+            ready!(self.poll_head(cx))?;
+        }
+    }
+
+    /// Reads the next head into `lines`.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(response) = &mut self.response else {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        };
+        self.lines.clear();
+        self.lines_read = 0;
+        if let Some(interim) = ready!(response.poll_informational(cx)) {
+            let (parts, ()) = interim.map_err(io_error)?.into_parts();
+            head::read_response(&parts, &mut self.lines);
+            return Poll::Ready(Ok(()));
+        }
+        let (parts, body) = ready!(Pin::new(response).poll(cx)).map_err(io_error)?.into_parts();
+        head::read_response(&parts, &mut self.lines);
+        self.body = Some(Body::new(body));
+        self.response = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for BackendStream {
+    fn drop(&mut self) {
+        self.link.remove_stream();
+    }
+}

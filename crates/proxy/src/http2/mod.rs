@@ -1,0 +1,25 @@
+//! HTTP/2 towards clients and backends, on top of the crate `h2`.
+//!
+//! Inside the proxy a message has one form: a head as HTTP/1.1 lines, and body bytes. [`head`]
+//! turns HTTP/2 fields into that form and back, so that there is one parser, one matcher, one set
+//! of filters and one serialiser, whichever protocol either side speaks. [`server`] drives a
+//! client's connection and [`stream`] is one of its requests; [`backend`] and [`pool`] are the same
+//! towards endpoints. [`wire`] joins the writes of many streams and meters what the peer sends
+//! ([`frames`]).
+
+pub(crate) mod backend;
+mod frames;
+pub(crate) mod head;
+pub(crate) mod pool;
+pub(crate) mod server;
+pub(crate) mod stream;
+mod wire;
+
+/// Reports an error of the crate `h2` as one of the byte stream that it stands for.
+pub(crate) fn io_error(error: h2::Error) -> std::io::Error {
+    if error.is_io() {
+        error.into_io().unwrap_or_else(|| std::io::ErrorKind::ConnectionReset.into())
+    } else {
+        std::io::Error::new(std::io::ErrorKind::ConnectionReset, error)
+    }
+}

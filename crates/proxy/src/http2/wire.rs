@@ -1,0 +1,296 @@
+//! The byte stream under an HTTP/2 connection: writes are collected until the connection's task
+//! has heard all its streams, and then leave together; what comes in is metered.
+//!
+//! A flush that the crate `h2` asks for does nothing. The task that drives the connection calls
+//! [`Wire::poll_drain`] when there is nothing more to do, so a write is late by less than one turn
+//! of the event loop. One send costs more than everything else that is done for a small response.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{
+    http2::frames::Meter, observe::metrics::count_bytes, stream::Stream, timer::Slot,
+    upstream::stream::UpstreamStream, worker::Worker,
+};
+
+/// Collected bytes at which a write waits for the socket.
+const COLLECTED_MOST: usize = 64 * 1024;
+/// Bytes that a closed connection may still send.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// What the wire needs of a socket, protected or not.
+pub(super) trait Socket {
+    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>>;
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Counts received bytes.
+    fn received(worker: &Worker, bytes: usize);
+}
+
+impl Socket for Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, space)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_shutdown(cx)
+    }
+
+    fn received(worker: &Worker, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        count_bytes(&worker.counters.totals.downstream_in, bytes);
+    }
+}
+
+impl Socket for UpstreamStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, space)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_shutdown(cx)
+    }
+
+    fn received(_: &Worker, _: usize) {}
+}
+
+/// Shared by the task that drives the connection and the `h2` connection inside it.
+pub(super) struct Wire<S>(Rc<RefCell<Inner<S>>>);
+
+struct Inner<S> {
+    worker: Rc<Worker>,
+    socket: S,
+    /// Bytes that were read before HTTP/2 was known.
+    replay: Vec<u8>,
+    replayed: usize,
+    collected: Vec<u8>,
+    written: usize,
+    flushed: bool,
+    /// Bytes that the socket took, ever.
+    sent: u64,
+    meter: Meter,
+}
+
+impl<S> Clone for Wire<S> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<S: Socket> Wire<S> {
+    pub(super) fn new(worker: Rc<Worker>, socket: S, replay: Vec<u8>, meter: Meter) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            worker,
+            socket,
+            replay,
+            replayed: 0,
+            collected: Vec::new(),
+            written: 0,
+            flushed: true,
+            sent: 0,
+            meter,
+        })))
+    }
+
+    /// Writes what was collected. Ready when the socket took all of it.
+    pub(super) fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.borrow_mut().poll_drain(cx)
+    }
+
+    /// Bytes that the socket took, and whether more wait.
+    pub(super) fn progress(&self) -> (u64, bool) {
+        let inner = self.0.borrow();
+        (inner.sent, inner.written < inner.collected.len())
+    }
+
+    /// Gives memory back; to be called when the connection idles.
+    pub(super) fn free(&self) {
+        let mut inner = self.0.borrow_mut();
+        if inner.collected.is_empty() {
+            inner.collected = Vec::new();
+        }
+    }
+
+    /// Ends our side and reads what still comes, for as long as `timer` says: closing with unread
+    /// bytes would reset the connection.
+    pub(super) async fn linger(&self, timer: &Slot) {
+        let mut left = LINGER_BYTES;
+        let mut ended = false;
+        poll_fn(|cx| {
+            let mut space = [0u8; 4096];
+            let inner = &mut *self.0.borrow_mut();
+            if timer.expired() {
+                return Poll::Ready(());
+            }
+            if !ended {
+                if ready!(inner.poll_drain(cx)).is_err()
+                    || ready!(inner.socket.poll_shutdown(cx)).is_err()
+                {
+                    return Poll::Ready(());
+                }
+                ended = true;
+            }
+            loop {
+                match ready!(inner.socket.poll_read(cx, &mut space)) {
+                    Ok(0) | Err(_) => return Poll::Ready(()),
+                    Ok(read) if read >= left => return Poll::Ready(()),
+                    Ok(read) => left = left.saturating_sub(read),
+                }
+            }
+        })
+        .await;
+    }
+
+    pub(super) fn with_meter<T>(&self, with: impl FnOnce(&Meter) -> T) -> T {
+        with(&self.0.borrow().meter)
+    }
+}
+
+impl<S: Socket> Inner<S> {
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let rest = self.collected.get(self.written..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            let written = ready!(self.socket.poll_write(cx, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written = self.written.saturating_add(written);
+            self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(0));
+        }
+        self.collected.clear();
+        self.written = 0;
+        if !self.flushed {
+            ready!(self.socket.poll_flush(cx))?;
+            self.flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Room for a write; pending while the socket does not take what was collected.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.collected.len().saturating_sub(self.written) < COLLECTED_MOST {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_drain(cx)
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.meter.excess() {
+            // The connection is about to be closed for what was sent already.
+            return Poll::Pending;
+        }
+        let replay = self.replay.get(self.replayed..).unwrap_or_default();
+        let read = if replay.is_empty() {
+            let space = target.initialize_unfilled();
+            let read = ready!(self.socket.poll_read(cx, space))?;
+            S::received(&self.worker, read);
+            target.advance(read);
+            read
+        } else {
+            let count = replay.len().min(target.remaining());
+            target.put_slice(replay.get(..count).unwrap_or_default());
+            self.replayed = self.replayed.saturating_add(count);
+            if self.replayed >= self.replay.len() {
+                self.replay = Vec::new();
+                self.replayed = 0;
+            }
+            count
+        };
+        let filled = target.filled();
+        let fresh = filled.get(filled.len().saturating_sub(read)..).unwrap_or_default();
+        let second = self.worker.clock.second();
+        self.meter.received(fresh, second, &self.worker.limits);
+        Poll::Ready(Ok(()))
+    }
+
+    fn collect(&mut self, bytes: &[u8]) {
+        self.collected.extend_from_slice(bytes);
+        self.flushed = false;
+        self.meter.sent(bytes.len());
+    }
+}
+
+impl<S: Socket> AsyncRead for Wire<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.borrow_mut().poll_read(cx, target)
+    }
+}
+
+impl<S: Socket> AsyncWrite for Wire<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut inner = self.0.borrow_mut();
+        ready!(inner.poll_room(cx))?;
+        inner.collect(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut inner = self.0.borrow_mut();
+        ready!(inner.poll_room(cx))?;
+        let mut count = 0usize;
+        for slice in slices {
+            inner.collect(slice);
+            count = count.saturating_add(slice.len());
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Deferred to [`Wire::poll_drain`].
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.0.borrow_mut();
+        ready!(inner.poll_drain(cx))?;
+        inner.socket.poll_shutdown(cx)
+    }
+}

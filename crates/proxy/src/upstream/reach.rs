@@ -1,0 +1,104 @@
+//! A way to an endpoint for one request: a pooled connection, a place on a shared one, or a new
+//! connection.
+
+use std::{future::poll_fn, rc::Rc, task::Poll, time::Instant};
+
+use ir::BackendProtocol;
+
+use crate::{
+    http2::pool::{self as links, Take},
+    observe::{metrics::count, reason::Reason},
+    timer::Slot,
+    upstream::{
+        connect::{ConnectError, connect},
+        endpoints::{ClusterState, EndpointEntry},
+        pool,
+        stream::UpstreamStream,
+    },
+    worker::Worker,
+};
+
+/// Where a request may go.
+pub(crate) struct Reach<'a> {
+    pub(crate) worker: &'a Rc<Worker>,
+    /// The caller's; armed anew.
+    pub(crate) timer: &'a Slot,
+    pub(crate) cluster: &'a ClusterState,
+    pub(crate) entry: &'a EndpointEntry,
+    /// Idle connections of HTTP/1.1 are not taken.
+    pub(crate) fresh: bool,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Reach<'_> {
+    /// A stream to the endpoint, and whether its connection was open already.
+    ///
+    /// # Errors
+    /// Those of [`connect()`], and a timeout while every connection is full.
+    pub(crate) async fn stream(&self) -> Result<(UpstreamStream, bool), ConnectError> {
+        let totals = &self.worker.counters.totals;
+        let shared = match self.cluster.id.0.protocol {
+            BackendProtocol::Http2 => true,
+            // Endpoints choose when they are connected to; most choose alike.
+            BackendProtocol::Negotiated => self.entry.http2.any(),
+            BackendProtocol::Http1 | BackendProtocol::Tcp | BackendProtocol::Udp => false,
+        };
+        if shared {
+            return self.place().await;
+        }
+        if !self.fresh
+            && let Some(stream) = pool::take(self.entry)
+        {
+            count(&totals.reused);
+            return Ok((stream, true));
+        }
+        let stream = self.connect().await?;
+        if stream.negotiated_http2() {
+            return Ok((self.begin_http2(stream).await?, false));
+        }
+        Ok((stream, false))
+    }
+
+    async fn connect(&self) -> Result<UpstreamStream, ConnectError> {
+        let address = self.entry.endpoint.address;
+        connect(self.worker, self.timer, self.cluster, address, self.deadline).await
+    }
+
+    /// A place on an HTTP/2 connection.
+    async fn place(&self) -> Result<(UpstreamStream, bool), ConnectError> {
+        let limits = &self.worker.limits;
+        self.timer.arm_until(limits.connect, self.deadline);
+        let taken = poll_fn(|cx| match self.entry.http2.poll_take(cx, limits) {
+            Poll::Ready(taken) => Poll::Ready(Some(taken)),
+            Poll::Pending if self.timer.expired() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        match taken {
+            Some(Take::Stream(stream)) => {
+                count(&self.worker.counters.totals.reused);
+                Ok((UpstreamStream::Http2(stream), true))
+            }
+            Some(Take::Connect(connecting)) => {
+                let socket = self.connect().await?;
+                let stream = self.begin_http2(socket).await?;
+                // Those who wait find the connection now.
+                drop(connecting);
+                Ok((stream, false))
+            }
+            None => {
+                let now = self.worker.clock.now();
+                let late = self.deadline.is_some_and(|deadline| deadline <= now);
+                let reason = if late { Reason::RequestTimeout } else { Reason::ConnectTimeout };
+                Err(ConnectError { reason, detail: "streams" })
+            }
+        }
+    }
+
+    async fn begin_http2(&self, socket: UpstreamStream) -> Result<UpstreamStream, ConnectError> {
+        match links::start(self.worker, self.entry, socket).await {
+            Ok(stream) => Ok(UpstreamStream::Http2(stream)),
+            Err(_) => Err(ConnectError { reason: Reason::ConnectRefused, detail: "preface" }),
+        }
+    }
+}
