@@ -20,6 +20,8 @@ pub enum ConnectError {
     Nowhere(#[from] kube::config::InferConfigError),
     #[error("the kubeconfig cannot be used: {0}")]
     Unusable(#[from] kube::config::KubeconfigError),
+    #[error("\"{0}\" is not a URL")]
+    Url(String),
     #[error("the API server cannot be used: {0}")]
     Client(#[source] Box<kube::Error>),
 }
@@ -57,6 +59,18 @@ impl Cluster {
         let client =
             Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))?;
         Ok(Self { client, own_address })
+    }
+
+    /// A cluster whose API server needs no proof of who we are, such as one of a test.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn at(url: &str) -> Result<Self, ConnectError> {
+        let url = url.parse().map_err(|_| ConnectError::Url(url.to_owned()))?;
+        let config = Config::new(url);
+        let client =
+            Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))?;
+        Ok(Self { client, own_address: None })
     }
 
     /// The namespace of the pod, or of the kubeconfig's context.

@@ -17,6 +17,7 @@ use translate::{Diagnostic, Placement, Settings, Statuses, Translation, Translat
 use crate::{
     cluster::Cluster,
     discovery::{ServedKinds, served_kinds},
+    events::Announcer,
     leader::{Election, Leadership, LeaseOptions},
     limits::{CHANGE_QUEUE, DEBOUNCE_LONGEST, DEBOUNCE_QUIET, DISCOVERY_INTERVAL, FETCHES},
     metrics::Counters,
@@ -68,6 +69,7 @@ pub async fn run<P: DataPlane>(
     let mut watches = Watches::new(client.clone(), sender, Arc::clone(&counters));
     let (found, mut kinds) = mpsc::channel(1);
     let discovery = tokio::spawn(discover(client.clone(), found));
+    let instance = options.lease.as_ref().map_or("controller", |lease| &lease.identity).to_owned();
     let (election, mut leadership) = match options.lease {
         Some(lease) => {
             let election = Election::start(client.clone(), lease);
@@ -77,7 +79,7 @@ pub async fn run<P: DataPlane>(
         None => (None, watch::channel(Leadership { epoch: Some(0), leader: None }).1),
     };
     leadership.mark_changed();
-    let mut engine = Engine::new(client, options.settings, plane, counters, view);
+    let mut engine = Engine::new(client, options.settings, plane, &instance, counters, view);
     tokio::pin!(stop);
     let result = loop {
         engine.writer.start(&engine.objects);
@@ -157,6 +159,7 @@ struct Engine<P> {
     awaited: Option<BTreeSet<KindKey>>,
     plane: P,
     writer: Writer,
+    announcer: Announcer,
     resolver: Resolver,
     translation: Translation,
     ir: Arc<IrSet>,
@@ -176,10 +179,13 @@ impl<P: DataPlane> Engine<P> {
         client: Client,
         settings: Settings,
         plane: P,
+        instance: &str,
         counters: Arc<Counters>,
         view: watch::Sender<View>,
     ) -> Self {
-        let writer = Writer::new(client.clone(), &settings.controller_name, Arc::clone(&counters));
+        let name = &settings.controller_name;
+        let writer = Writer::new(client.clone(), name, Arc::clone(&counters));
+        let announcer = Announcer::new(client.clone(), name, instance, Arc::clone(&counters));
         Self {
             client,
             settings,
@@ -189,6 +195,7 @@ impl<P: DataPlane> Engine<P> {
             awaited: None,
             plane,
             writer,
+            announcer,
             resolver: Resolver::default(),
             translation: Translation::default(),
             ir: Arc::default(),
@@ -385,6 +392,7 @@ impl<P: DataPlane> Engine<P> {
         findings.extend(translate::runtime_diagnostics(&self.translation, &facts));
         self.writer.hold(self.plane.unsettled());
         self.writer.want(statuses.clone());
+        self.announcer.tell(&findings, &self.objects);
         self.view.send_modify(|view| {
             view.ready = true;
             view.statuses = Arc::new(statuses);
@@ -397,6 +405,7 @@ impl<P: DataPlane> Engine<P> {
         self.counters.leading.set(u64::from(leadership.epoch.is_some()));
         self.plane.follow(&leadership);
         self.writer.lead(leadership.epoch.is_some(), &self.objects);
+        self.announcer.lead(leadership.epoch.is_some());
         self.view.send_modify(|view| view.leadership = leadership.clone());
         self.leadership = leadership;
         // Revisions of an epoch before would be refused.

@@ -11,6 +11,7 @@
 pub mod cluster;
 pub mod discovery;
 pub mod engine;
+pub mod events;
 pub mod leader;
 pub mod limits;
 pub mod metrics;

@@ -35,6 +35,9 @@ pub const EVENTS_MAX: usize = 100;
 /// See [`EVENTS_MAX`].
 pub const EVENT_WINDOW: Duration = Duration::from_secs(60);
 
+/// Events of which it is remembered how often they were written.
+pub const EVENTS_KNOWN: usize = 10_000;
+
 /// Bytes of an event's note (the API's limit is 1024).
 pub const EVENT_NOTE_BYTES: usize = 1000;
 
