@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 /// Largest request body that the admin endpoint reads, in bytes; more is answered with 413.
-pub const ADMIN_BODY_BYTES_MAX: usize = 1 << 20;
+pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Longest wait for the head of a request to the admin endpoint.
-pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Rules that the banner of `serve` lists; a large configuration is looked at with `status`.
-pub const BANNER_RULES_MAX: usize = 20;
+pub(crate) const BANNER_RULES_MAX: usize = 20;
 
 /// Longest wait that a `delay` in the query may ask a demo backend for.
-pub const DEMO_DELAY_MAX: Duration = Duration::from_secs(30);
+pub(crate) const DEMO_DELAY_MAX: Duration = Duration::from_secs(30);

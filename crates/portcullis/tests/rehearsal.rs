@@ -11,6 +11,8 @@
 
 #[path = "rehearsal/cors.rs"]
 mod cors;
+#[path = "rehearsal/experimental.rs"]
+mod experimental;
 #[path = "rehearsal/filters.rs"]
 mod filters;
 #[path = "rehearsal/gateways.rs"]

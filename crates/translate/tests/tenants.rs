@@ -64,3 +64,44 @@ fn an_expression_that_compiles_to_too_much_is_refused_and_a_slow_looking_one_is_
     // Exponential in a backtracking matcher, linear here.
     assert_eq!(rules("/(a+)+b"), (1, false));
 }
+
+#[test]
+fn expressions_of_a_namespace_have_a_budget_and_room_that_is_given_back_is_used() {
+    let fixture = std::fs::read_to_string("tests/fixtures/web.yaml").unwrap();
+    let route = |namespace: &str, name: &str, year: u32| {
+        format!(
+            "\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{ name: {name}, namespace: {namespace}, creationTimestamp: '{year}-01-01T00:00:00Z' }}\nspec: {{ parentRefs: [{{ name: web, namespace: default }}], rules: [{{ matches: [{{ path: {{ type: RegularExpression, value: '/{name}/[a-z]{{500}}' }} }}] }}] }}\n"
+        )
+    };
+    let text = [
+        fixture.replace("port: 80, protocol: HTTP", "port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: All } }"),
+        route("default", "c-oldest", 2020),
+        route("default", "b-middle", 2021),
+        route("default", "a-youngest", 2022),
+        route("other", "neighbour", 2023),
+    ]
+    .concat();
+    let mut snapshot = common::snapshot(&text);
+    let one = {
+        let pattern = ir::Pattern::whole("/c-oldest/[a-z]{500}").unwrap();
+        pattern.memory()
+    };
+    let settings =
+        Settings { namespace_patterns_bytes_max: one * 5 / 2, ..Settings::default() };
+    let refused = |translation: &translate::Translation| {
+        let found = translation.diagnostics.iter();
+        let found = found.filter(|one| one.code == Code::PatternBudgetExceeded);
+        found.map(|one| one.origin.object.name.to_string()).collect::<Vec<_>>()
+    };
+    let mut translator = translate::Translator::default();
+    let first = translator.update(&snapshot, &settings);
+    assert_eq!(refused(&first), ["a-youngest"], "the neighbour's namespace is its own");
+    assert_eq!(first, translate(&snapshot, &settings));
+
+    let middle = api::ObjectName::new("default", "b-middle");
+    snapshot.remove("gateway.networking.k8s.io", "HTTPRoute", &middle);
+    let second = translator.update(&snapshot, &settings);
+    assert!(refused(&second).is_empty());
+    assert_eq!(translator.lowered_routes(), 1, "only the route that now fits");
+    assert_eq!(second, translate(&snapshot, &settings));
+}

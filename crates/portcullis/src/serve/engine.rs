@@ -10,11 +10,12 @@ use std::{
 
 use analyze::lint::Level;
 use anyhow::Result;
-use api::ObjectName;
+use api::{EndpointSlice, ObjectName};
+use controller::names::Resolver;
 use ir::{BindAddress, EndpointMap, IrSet};
 use proxy::ProxyHandle;
 use source::{Reader, Store};
-use translate::{Settings, Translation, Translator};
+use translate::{Settings, Snapshot, Translation, Translator};
 
 use super::{Local, Options, Shared};
 use crate::{
@@ -27,6 +28,13 @@ use crate::{
     },
 };
 
+/// What is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    Ports,
+    Names,
+}
+
 /// Owns the store and the translation; nothing else changes what is served.
 pub(crate) struct Engine {
     reader: Reader,
@@ -36,6 +44,11 @@ pub(crate) struct Engine {
     demo: Option<Demo>,
     shared: Shared,
     translation: Translation,
+    /// What the translation was made from, stand-ins included, and the endpoints beside it.
+    snapshot: Snapshot,
+    slices: Vec<Arc<EndpointSlice>>,
+    /// Host names of backends and their addresses.
+    names: Resolver,
     plane: Local,
     /// Reports already printed, so that an unchanged finding is not repeated on each change.
     told: BTreeSet<String>,
@@ -64,6 +77,9 @@ impl Engine {
             plane: Local::new(proxy, Rc::clone(&shared.published), machine_addresses()),
             shared,
             translation: Translation::default(),
+            snapshot: Snapshot::default(),
+            slices: Vec::new(),
+            names: Resolver::default(),
             told: BTreeSet::new(),
         }
     }
@@ -102,16 +118,20 @@ impl Engine {
         if self.demo.is_some() {
             crate::demo::name_routes(&mut translation.ir);
         }
-        let allowed = self.settings.backend_addresses;
-        let names = translate::endpoints::Names::new();
-        let endpoints = translate::endpoints::endpoint_map(
-            &translation.ir,
-            &snapshot,
-            &slices,
-            &names,
-            allowed,
-        );
+        (self.snapshot, self.slices) = (snapshot, slices);
+        self.names.want(translate::endpoints::names(&translation.ir, &self.snapshot));
+        let endpoints = self.endpoints(&translation.ir);
         Ok((translation, endpoints))
+    }
+
+    fn endpoints(&self, ir: &IrSet) -> EndpointMap {
+        translate::endpoint_map(
+            ir,
+            &self.snapshot,
+            &self.slices,
+            self.names.found(),
+            self.settings.backend_addresses,
+        )
     }
 
     /// Tells the data plane what differs: endpoints alone, or a new table.
@@ -141,15 +161,26 @@ impl Engine {
         failures.iter().map(|found| Report::from_diagnostic(found, &self.store)).collect()
     }
 
-    /// Waits until ports that could not be bound should be tried again; forever if there are none.
-    pub(crate) async fn retry_due(&self) {
-        self.plane.retry_due().await;
+    /// Waits until something other than the files asks for work: ports that could not be bound are
+    /// to be tried again, or a host name has other addresses. May be dropped at any time.
+    pub(crate) async fn due(&mut self) -> Due {
+        tokio::select! {
+            () = self.plane.retry_due() => Due::Ports,
+            () = self.names.changed() => Due::Names,
+        }
     }
 
-    pub(crate) async fn retry_ports(&mut self) -> Result<()> {
-        self.plane.retry().await;
-        self.renew_statuses();
-        Ok(())
+    pub(crate) async fn work(&mut self, due: Due) {
+        match due {
+            Due::Ports => {
+                self.plane.retry().await;
+                self.renew_statuses();
+            }
+            Due::Names => {
+                let endpoints = Arc::new(self.endpoints(self.plane.ir()));
+                self.plane.publish_endpoints(&endpoints).await;
+            }
+        }
     }
 
     /// Prints what was not printed before, and how many findings are mended.

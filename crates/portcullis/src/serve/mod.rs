@@ -102,7 +102,7 @@ pub(crate) async fn run(options: Options, config: &Config) -> Result<ExitCode> {
     let end = loop {
         tokio::select! {
             Some(()) = changes.recv() => engine.reload().await?,
-            () = engine.retry_due() => engine.retry_ports().await?,
+            due = engine.due() => engine.work(due).await,
             end = running.end() => break end,
         }
     };
