@@ -13,3 +13,9 @@ pub(crate) const BANNER_RULES_MAX: usize = 20;
 
 /// Longest wait that a `delay` in the query may ask a demo backend for.
 pub(crate) const DEMO_DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// Requests whose attempts the demo backends remember.
+pub(crate) const DEMO_ATTEMPTS_MAX: usize = 256;
+
+/// Largest datagram that a demo backend sends back whole, in bytes.
+pub(crate) const DEMO_DATAGRAM_MAX: usize = 64 * 1024;

@@ -140,7 +140,7 @@ pub(crate) fn slices(
 
 /// The EndpointSlices of an XBackend whose endpoints are named plainly: it owns them, as a cluster
 /// would have it. The error is a message.
-fn x_backend_slices(
+pub(crate) fn x_backend_slices(
     backend: &XBackend,
     endpoints: &[PlainEndpoint],
 ) -> Result<Vec<Arc<EndpointSlice>>, String> {

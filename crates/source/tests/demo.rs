@@ -2,11 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may end by a panic")]
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::net::SocketAddr;
 
 use source::{
     Contents, Settings, Store,
-    demo::{self, DemoKeyPair, DemoPlan},
+    demo::{self, DemoKeyPair, DemoPlan, DemoSupplies, Speaks},
 };
 
 const CONTROLLER: &str = "portcullis.dev/gateway-controller";
@@ -58,9 +58,9 @@ fn a_route_alone_gets_everything_it_needs() {
     let store = store(&text);
     let (mut snapshot, mut slices) = (store.snapshot(), store.endpoint_slices().to_vec());
     let address: SocketAddr = "127.0.0.1:9".parse().expect("an address");
-    let addresses: BTreeMap<_, _> =
-        plan.backends.iter().map(|backend| (backend.clone(), address)).collect();
-    plan.apply(&mut snapshot, &mut slices, &addresses, &BTreeMap::new());
+    let addresses = plan.backends.iter().map(|backend| (backend.clone(), vec![address])).collect();
+    let supplies = DemoSupplies { addresses, ..DemoSupplies::default() };
+    plan.apply(&mut snapshot, &mut slices, &supplies);
     assert_eq!(snapshot.gateways.len(), 1);
     assert_eq!(snapshot.gateway_classes.len(), 1);
     assert_eq!(snapshot.services.len(), 2);
@@ -88,7 +88,7 @@ fn a_service_without_endpoints_gets_a_backend_for_the_ports_it_has() {
     let text = SERVICE.to_owned()
         + &route("shop", "[{name: gw}]", "[{name: cart, port: 8080}, {name: cart, port: 99}]");
     let ports: Vec<_> =
-        plan(&text).backends.iter().map(|one| (one.service.to_string(), one.port)).collect();
+        plan(&text).backends.iter().map(|one| (one.owner.name().to_string(), one.port)).collect();
     assert_eq!(ports, [("default/cart".to_owned(), 8080), ("default/shadow".to_owned(), 80)]);
     let annotated = text.replace(
         "{name: cart}\nspec: {ports",
@@ -105,8 +105,9 @@ fn a_missing_certificate_is_made_for_the_names_of_its_listener() {
     assert_eq!(hostnames, ["a.example", "localhost"]);
     let mut snapshot = store(GATEWAY).snapshot();
     let pair = DemoKeyPair { certificate: "C".to_owned(), key: "K".to_owned() };
-    let pairs = [(plan.certificates[0].secret.clone(), pair)].into_iter().collect();
-    plan.apply(&mut snapshot, &mut Vec::new(), &BTreeMap::new(), &pairs);
+    let key_pairs = [(plan.certificates[0].secret.clone(), pair)].into_iter().collect();
+    let supplies = DemoSupplies { key_pairs, ..DemoSupplies::default() };
+    plan.apply(&mut snapshot, &mut Vec::new(), &supplies);
     let secret = snapshot.secrets.values().next().expect("the Secret");
     assert_eq!(secret.value("tls.key"), Some(&b"K"[..]));
 }
@@ -149,4 +150,63 @@ fn missing_parameters_have_their_defaults_and_a_slip_is_left_alone() {
         + "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: edge}\ndata: {}\n";
     let made = plan(&there);
     assert!(made.objects.iter().all(|object| object.kind() != "ConfigMap"));
+}
+
+const L4: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n\
+    metadata: {name: gw}\nspec:\n  gatewayClassName: any\n  listeners:\n  \
+    - {name: through, port: 443, protocol: TLS, tls: {mode: Passthrough}}\n  \
+    - {name: ends, port: 444, protocol: TLS, tls: {certificateRefs: [{name: cert}]}}\n---\n";
+
+fn tls_route(section: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: TLSRoute\nmetadata: {{name: {section}}}\n\
+         spec:\n  hostnames: [{section}.example]\n  parentRefs: [{{name: gw, sectionName: {section}}}]\n  \
+         rules:\n  - backendRefs: [{{name: {section}, port: 443}}]\n---\n"
+    )
+}
+
+#[test]
+fn a_backend_speaks_what_the_route_brings_to_it() {
+    let udp = "apiVersion: gateway.networking.k8s.io/v1\nkind: UDPRoute\nmetadata: {name: dns}\n\
+        spec:\n  parentRefs: [{name: gw}]\n  rules:\n  - backendRefs: [{name: dns, port: 53}]\n---\n";
+    let plan = plan(&(L4.to_owned() + &tls_route("through") + &tls_route("ends") + udp));
+    let speaks: Vec<_> =
+        plan.backends.iter().map(|one| (&*one.owner.name().name, one.speaks.clone())).collect();
+    let through = Speaks::Tls(vec!["through.example".into()]);
+    let expected = [("dns", Speaks::Udp), ("ends", Speaks::Http), ("through", through)];
+    assert_eq!(speaks, expected);
+}
+
+#[test]
+fn a_policy_gives_its_backend_a_certificate_and_the_authority() {
+    let policy = "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\n\
+        metadata: {name: cart}\nspec:\n  targetRefs: [{group: '', kind: Service, name: cart}]\n  \
+        validation: {hostname: cart.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}]}\n---\n";
+    let text =
+        SERVICE.to_owned() + policy + &route("shop", "[{name: gw}]", "[{name: cart, port: 8080}]");
+    let plan = plan(&text);
+    let expected = "Service default/cart: an echo backend with TLS for cart.example, because the \
+        Service has no endpoint, on port 8080 (HTTPRoute default/shop sends requests to it)";
+    let said = said(&plan);
+    assert!(said.contains(&expected.to_owned()), "{said:#?}");
+    let expected =
+        "ConfigMap default/ca: the authority of the demo (BackendTLSPolicy default/cart names it)";
+    assert!(said.contains(&expected.to_owned()), "{said:#?}");
+    let mut snapshot = store(&text).snapshot();
+    let supplies = DemoSupplies { authority: "PEM".to_owned(), ..DemoSupplies::default() };
+    plan.apply(&mut snapshot, &mut Vec::new(), &supplies);
+    let config_map = snapshot.config_maps.values().next().expect("the ConfigMap");
+    assert_eq!(config_map.data.get("ca.crt").map(|text| &**text), Some("PEM"));
+}
+
+#[test]
+fn a_backend_with_sessions_has_several_endpoints() {
+    let text = route("shop", "[{name: gw}]", "[{name: cart, port: 80}]")
+        .replace("    filters:", "    sessionPersistence: {cookie: {}}\n    filters:");
+    let endpoints: Vec<_> = plan(&text)
+        .backends
+        .iter()
+        .map(|one| (one.owner.name().to_string(), one.endpoints))
+        .collect();
+    assert_eq!(endpoints[0], ("default/cart".to_owned(), 3));
 }

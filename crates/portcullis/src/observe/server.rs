@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use crate::limits;
 
 /// Wait after a failed accept (out of file descriptors, as a rule), so as not to spin.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 pub(crate) type Answer = Response<Full<Bytes>>;
 

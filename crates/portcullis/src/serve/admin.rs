@@ -21,6 +21,10 @@ GET  /findings    what is wrong with files and objects
 GET  /endpoints   each endpoint: zone, state, requests in flight
 GET  /log-level   the log level; PUT changes it (body: debug, or info,proxy=trace)
 POST /drain       begin to drain, as SIGTERM does
+
+With --demo:
+GET  /demo/ca.pem      the authority of the demo
+GET  /demo/client.pem  a client's certificate and its key
 ";
 
 pub(crate) fn handler(
@@ -52,6 +56,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
         (Method::GET, "/findings") => {
             server::json(&json!({ "items": shared.published.borrow().findings }))
         }
+        (Method::GET, path) if path.starts_with("/demo/") => demo_file(shared, path),
         (Method::GET, "/endpoints") => server::json(&endpoints(shared).await),
         (Method::GET, "/log-level") => text(StatusCode::OK, format!("{}\n", shared.level.get())),
         (Method::PUT, "/log-level") => set_level(shared, request).await,
@@ -60,6 +65,14 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
             text(StatusCode::METHOD_NOT_ALLOWED, "GET / lists what there is\n")
         }
         _ => text(StatusCode::NOT_FOUND, "GET / lists what there is\n"),
+    }
+}
+
+fn demo_file(shared: &Shared, path: &str) -> Answer {
+    let published = shared.published.borrow();
+    match published.demo.get(path.trim_start_matches("/demo/")) {
+        Some(pem) => text(StatusCode::OK, pem.clone()),
+        None => text(StatusCode::NOT_FOUND, "there is no such file; --demo has some\n"),
     }
 }
 

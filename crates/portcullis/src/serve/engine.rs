@@ -112,6 +112,7 @@ impl Engine {
         let mut slices = self.store.endpoint_slices().to_vec();
         if let Some(demo) = &mut self.demo {
             demo.stand_in(&mut snapshot, &mut slices, &self.settings).await?;
+            self.shared.published.borrow_mut().demo = demo.files();
         }
         let mut translation = self.translator.update(&snapshot, &self.settings);
         self.settings.held = held(&translation.ir);

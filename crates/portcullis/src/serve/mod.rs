@@ -9,7 +9,9 @@ mod engine;
 mod health;
 mod local;
 
-use std::{cell::RefCell, path::PathBuf, process::ExitCode, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell, collections::BTreeMap, path::PathBuf, process::ExitCode, rc::Rc, sync::Arc,
+};
 
 use anyhow::{Context, Result, bail};
 use ir::{EndpointMap, Revision, Table};
@@ -52,6 +54,8 @@ pub(crate) struct Published {
     /// What is wrong with files and objects now, in JSON.
     pub(crate) findings: Vec<serde_json::Value>,
     pub(crate) revision: Option<Revision>,
+    /// What clients of a demo need, by file name; nothing without `--demo`.
+    pub(crate) demo: BTreeMap<&'static str, String>,
     pub(crate) draining: bool,
     /// Revisions that could not be served in full, and reloads in all.
     pub(crate) reloads: u64,
