@@ -6,19 +6,19 @@ use std::time::Duration;
 pub const ENTITY_BYTES_MAX: usize = 4 << 20;
 
 /// Size of one message in bytes: an entity and its frame.
-pub const FRAME_BYTES_MAX: usize = ENTITY_BYTES_MAX + 1024;
+pub const FRAME_BYTES_MAX: usize = 4100 * 1024;
 
 /// Size in bytes of a message of a peer that has not introduced itself.
-pub const GREETING_BYTES_MAX: usize = 4096;
+pub const GREETING_BYTES_MAX: usize = 4 * 1024;
 
 /// Elements of all lists of one entity: what a small message can make its reader allocate.
-pub const ENTITY_ITEMS_MAX: usize = 1 << 20;
+pub const ENTITY_ITEMS_MAX: usize = 1_000_000;
 
 /// Entities of one Gateway, endpoint sets included.
-pub const ENTITIES_MAX: usize = 1 << 18;
+pub const ENTITIES_MAX: usize = 250_000;
 
 /// Encoded size of all changes that one revision brings, in bytes.
-pub const CHANGE_BYTES_MAX: usize = 1 << 30;
+pub const CHANGE_BYTES_MAX: usize = 1024 << 20;
 
 /// Entities a proxy names in one message when it says what it holds.
 pub const HELD_PER_MESSAGE: usize = 4096;
@@ -51,10 +51,10 @@ pub const EVENT_QUEUE: usize = 1024;
 pub const ACK_QUEUE: usize = 16;
 
 /// Size of the file with the last good configuration, in bytes.
-pub const STATE_FILE_BYTES_MAX: u64 = 1 << 30;
+pub const STATE_FILE_BYTES_MAX: u64 = 1024 << 20;
 
 /// Size of each file of an identity, in bytes.
-pub const IDENTITY_FILE_BYTES_MAX: u64 = 1 << 20;
+pub const IDENTITY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// From the accepted connection to a complete greeting.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
@@ -71,9 +71,11 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Silence of the peer after which the connection is given up.
 pub const SILENCE_MAX: Duration = Duration::from_secs(35);
 
-/// Waits between two tries to reach a controller: doubled each time, of which a random part of
-/// at least a half is waited.
+/// Wait before the second try to reach a controller, of which a random part of at least a half is
+/// waited; doubled for each further try.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
+
+/// Longest wait between two tries to reach a controller.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
 /// Redirects that are followed one after another without a wait.

@@ -68,8 +68,6 @@ pub(crate) enum ToProxy {
 pub(crate) enum Refusal {
     /// Its build encodes entities in another way.
     Build(Arc<str>),
-    /// Too many connections.
-    Full,
     /// The Gateway is not served any more.
     Retracted,
 }
@@ -97,7 +95,7 @@ form! { enum ToProxy {
     8 => Remove(key),
 } }
 
-form! { enum Refusal { 0 => Build(release), 1 => Full, 2 => Retracted } }
+form! { enum Refusal { 0 => Build(release), 1 => Retracted } }
 
 impl Wire for SecretBytes {
     fn put(&self, out: &mut Encoder) {

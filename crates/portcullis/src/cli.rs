@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::Flags;
+use crate::config::{CommonFlags, Flags, GatewayFlags, LinkFlags};
 
 /// A Kubernetes Gateway API implementation in one binary: a folder of YAML in, HTTP traffic out,
 /// every decision explained.
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Serve the Gateways and routes of a Kubernetes cluster, and write their statuses
     Controller(ControllerArgs),
+    /// Carry the traffic of one Gateway, as a controller says
+    Proxy(ProxyArgs),
     /// Check objects: schema, references, grants, conflicts, shadowed rules
     Lint(LintArgs),
     /// Say which route, rule and backend a request takes, and why the others lost
@@ -83,7 +85,19 @@ pub(crate) struct ServeArgs {
     pub(crate) output: Output,
 
     #[command(flatten)]
-    pub(crate) flags: Flags,
+    pub(crate) gateways: GatewayFlags,
+
+    #[command(flatten)]
+    pub(crate) common: CommonFlags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProxyArgs {
+    #[command(flatten)]
+    pub(crate) link: LinkFlags,
+
+    #[command(flatten)]
+    pub(crate) common: CommonFlags,
 }
 
 #[derive(Args, Debug)]
@@ -154,7 +168,10 @@ pub(crate) struct ControllerArgs {
     pub(crate) proxy_image: Option<String>,
 
     #[command(flatten)]
-    pub(crate) flags: Flags,
+    pub(crate) gateways: GatewayFlags,
+
+    #[command(flatten)]
+    pub(crate) common: CommonFlags,
 }
 
 #[derive(Args, Debug)]

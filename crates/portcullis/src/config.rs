@@ -12,18 +12,26 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, parser::ValueSource};
+use link::ProxyName;
 use serde::Deserialize;
 use translate::AddressPool;
 
 pub(crate) const CONTROLLER_NAME: &str = "portcullis.dev/gateway-controller";
 
-/// Flags of every command that runs or shows the process configuration.
+/// The flags of all commands that run something; each command takes the groups it needs.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// Read settings from this TOML file; keys are the long flags below
-    #[arg(long, env = "PORTCULLIS_CONFIG", hide_env_values = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) gateways: GatewayFlags,
+    #[command(flatten)]
+    pub(crate) link: LinkFlags,
+    #[command(flatten)]
+    pub(crate) common: CommonFlags,
+}
 
+/// What is served, and where.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct GatewayFlags {
     /// Address or CIDR that Gateways may take, `*` (the default) for all of this machine; repeatable
     #[arg(
         long,
@@ -33,6 +41,60 @@ pub(crate) struct Flags {
         value_name = "ADDRESS"
     )]
     pub(crate) address: Option<Vec<String>>,
+
+    /// Added to every listener's port when binding, so that 80 and 443 need no root; default 0
+    #[arg(long, env = "PORTCULLIS_PORT_OFFSET", hide_env_values = true, value_name = "N")]
+    pub(crate) port_offset: Option<String>,
+
+    /// Serve this GatewayClass, whatever its controller is
+    #[arg(long, env = "PORTCULLIS_CLASS", hide_env_values = true, value_name = "NAME")]
+    pub(crate) class: Option<String>,
+
+    /// The controllerName of GatewayClasses that are ours; default
+    /// portcullis.dev/gateway-controller
+    #[arg(
+        long,
+        env = "PORTCULLIS_CONTROLLER_NAME",
+        hide_env_values = true,
+        value_name = "DOMAIN/PATH"
+    )]
+    pub(crate) controller_name: Option<String>,
+}
+
+/// Where a proxy gets its configuration.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct LinkFlags {
+    /// Controllers, tried in turn; repeatable
+    #[arg(
+        long,
+        env = "PORTCULLIS_CONTROLLER",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) controller: Option<Vec<String>>,
+
+    /// Folder with tls.crt, tls.key and ca.crt, which prove whose proxy this is; re-read when
+    /// they change
+    #[arg(long, env = "PORTCULLIS_IDENTITY", hide_env_values = true, value_name = "FOLDER")]
+    pub(crate) identity: Option<String>,
+
+    /// Folder for the last good configuration, private keys included: memory-backed, nobody
+    /// else's; nothing is kept without it
+    #[arg(long, env = "PORTCULLIS_STATE_DIR", hide_env_values = true, value_name = "FOLDER")]
+    pub(crate) state_dir: Option<String>,
+
+    /// What the controller calls this proxy; default the Pod's name in POD_NAME, else the host's
+    #[arg(long, env = "PORTCULLIS_PROXY_NAME", hide_env_values = true, value_name = "NAME")]
+    pub(crate) proxy_name: Option<String>,
+}
+
+/// How the process itself runs.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct CommonFlags {
+    /// Read settings from this TOML file; keys are the long flags below
+    #[arg(long, env = "PORTCULLIS_CONFIG", hide_env_values = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Where /livez, /readyz and /metrics are served; default 0.0.0.0:9180
     #[arg(
@@ -55,24 +117,6 @@ pub(crate) struct Flags {
     /// Worker threads; default one per core
     #[arg(long, env = "PORTCULLIS_WORKERS", hide_env_values = true, value_name = "N")]
     pub(crate) workers: Option<String>,
-
-    /// Added to every listener's port when binding, so that 80 and 443 need no root; default 0
-    #[arg(long, env = "PORTCULLIS_PORT_OFFSET", hide_env_values = true, value_name = "N")]
-    pub(crate) port_offset: Option<String>,
-
-    /// Serve this GatewayClass, whatever its controller is
-    #[arg(long, env = "PORTCULLIS_CLASS", hide_env_values = true, value_name = "NAME")]
-    pub(crate) class: Option<String>,
-
-    /// The controllerName of GatewayClasses that are ours; default
-    /// portcullis.dev/gateway-controller
-    #[arg(
-        long,
-        env = "PORTCULLIS_CONTROLLER_NAME",
-        hide_env_values = true,
-        value_name = "DOMAIN/PATH"
-    )]
-    pub(crate) controller_name: Option<String>,
 
     /// Form of our own log lines: text (the default) or json
     #[arg(long, env = "PORTCULLIS_LOG_FORMAT", hide_env_values = true, value_name = "FORMAT")]
@@ -128,6 +172,10 @@ pub(crate) struct Flags {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FileConfig {
     address: Option<Text>,
+    controller: Option<Text>,
+    identity: Option<Text>,
+    state_dir: Option<Text>,
+    proxy_name: Option<Text>,
     metrics_address: Option<Text>,
     admin_address: Option<Text>,
     workers: Option<Text>,
@@ -174,6 +222,10 @@ pub(crate) struct Config {
     pub(crate) port_offset: Setting<u16>,
     pub(crate) class: Setting<Option<String>>,
     pub(crate) controller_name: Setting<String>,
+    pub(crate) controller: Setting<Vec<String>>,
+    pub(crate) identity: Setting<Option<PathBuf>>,
+    pub(crate) state_dir: Setting<Option<PathBuf>>,
+    pub(crate) proxy_name: Setting<ProxyName>,
     pub(crate) log_format: Setting<LogFormat>,
     pub(crate) log_level: Setting<String>,
     pub(crate) access_log: Setting<AccessLogTarget>,
@@ -219,41 +271,46 @@ pub(crate) enum AccessLogTarget {
 impl Config {
     /// Merges the layers. Errors name the setting, the layer and what would be valid.
     pub(crate) fn load(flags: &Flags, matches: &ArgMatches) -> Result<Self> {
-        let file = match &flags.config {
+        let file = match &flags.common.config {
             Some(path) => read_file(path)?,
             None => FileConfig::default(),
         };
-        let layers = Layers { matches, path: flags.config.as_deref() };
+        let layers = Layers { matches, path: flags.common.config.as_deref() };
         let workers = std::thread::available_parallelism().map_or(1, usize::from).to_string();
         let connections = default_max_connections().to_string();
         let memory = default_max_memory().to_string();
-        let addresses = flags.address.as_ref().map(|list| list.join(","));
+        let proxy_name = default_proxy_name();
+        let list = |values: &Option<Vec<String>>| values.as_ref().map(|list| list.join(","));
         /// One setting: the flag and the key of the file have its name.
         macro_rules! pick {
-            ($name:ident, $default:expr, $parse:expr) => {
-                pick!($name, flags.$name.clone(), $default, $parse)
+            ($group:ident.$name:ident, $default:expr, $parse:expr) => {
+                pick!($name, flags.$group.$name.clone(), $default, $parse)
             };
             ($name:ident, $flag:expr, $default:expr, $parse:expr) => {
                 layers.pick(stringify!($name), $flag, file.$name, $default, $parse)?
             };
         }
         let config = Self {
-            address: pick!(address, addresses, "*", parse_pools),
-            metrics_address: pick!(metrics_address, "0.0.0.0:9180", parse_socket),
-            admin_address: pick!(admin_address, "127.0.0.1:9181", parse_loopback),
-            workers: pick!(workers, &workers, parse_count),
-            port_offset: pick!(port_offset, "0", parse_offset),
-            class: pick!(class, "", parse_optional),
-            controller_name: pick!(controller_name, CONTROLLER_NAME, parse_controller),
-            log_format: pick!(log_format, "text", parse_log_format),
-            log_level: pick!(log_level, "info", parse_log_level),
-            access_log: pick!(access_log, "-", parse_access_log),
-            drain_min: pick!(drain_min, "10s", parse_duration),
-            drain_deadline: pick!(drain_deadline, "60s", parse_duration),
-            max_connections: pick!(max_connections, &connections, parse_count),
-            max_connections_per_source: pick!(max_connections_per_source, "0", parse_number),
-            max_memory: pick!(max_memory, &memory, parse_size),
-            zone: pick!(zone, "", parse_optional),
+            address: pick!(address, list(&flags.gateways.address), "*", parse_pools),
+            metrics_address: pick!(common.metrics_address, "0.0.0.0:9180", parse_socket),
+            admin_address: pick!(common.admin_address, "127.0.0.1:9181", parse_loopback),
+            workers: pick!(common.workers, &workers, parse_count),
+            port_offset: pick!(gateways.port_offset, "0", parse_offset),
+            class: pick!(gateways.class, "", parse_optional),
+            controller_name: pick!(gateways.controller_name, CONTROLLER_NAME, parse_controller),
+            controller: pick!(controller, list(&flags.link.controller), "", parse_controllers),
+            identity: pick!(link.identity, "", parse_folder),
+            state_dir: pick!(link.state_dir, "", parse_folder),
+            proxy_name: pick!(link.proxy_name, &proxy_name, parse_proxy_name),
+            log_format: pick!(common.log_format, "text", parse_log_format),
+            log_level: pick!(common.log_level, "info", parse_log_level),
+            access_log: pick!(common.access_log, "-", parse_access_log),
+            drain_min: pick!(common.drain_min, "10s", parse_duration),
+            drain_deadline: pick!(common.drain_deadline, "60s", parse_duration),
+            max_connections: pick!(common.max_connections, &connections, parse_count),
+            max_connections_per_source: pick!(common.max_connections_per_source, "0", parse_number),
+            max_memory: pick!(common.max_memory, &memory, parse_size),
+            zone: pick!(common.zone, "", parse_optional),
         };
         if config.drain_min.value > config.drain_deadline.value {
             bail!(
@@ -278,6 +335,10 @@ impl Config {
             row("port-offset", &self.port_offset),
             row("class", &self.class),
             row("controller-name", &self.controller_name),
+            row("controller", &self.controller),
+            row("identity", &self.identity),
+            row("state-dir", &self.state_dir),
+            row("proxy-name", &self.proxy_name),
             row("log-format", &self.log_format),
             row("log-level", &self.log_level),
             row("access-log", &self.access_log),
@@ -417,6 +478,26 @@ fn parse_controller(text: &str) -> Result<String> {
     }
 }
 
+fn parse_controllers(text: &str) -> Result<Vec<String>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| match part.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(part.to_owned())
+            }
+            _ => bail!("use a host and a port, such as controller.example:9443 or [::1]:9443"),
+        })
+        .collect()
+}
+
+fn parse_folder(text: &str) -> Result<Option<PathBuf>> {
+    Ok((!text.is_empty()).then(|| text.into()))
+}
+
+fn parse_proxy_name(text: &str) -> Result<ProxyName> {
+    ProxyName::new(text).context("use letters, digits, `-`, `_` and `.`, such as a pod's name")
+}
+
 fn parse_log_format(text: &str) -> Result<LogFormat> {
     match text {
         "json" => Ok(LogFormat::Json),
@@ -443,6 +524,13 @@ fn parse_access_log(text: &str) -> Result<AccessLogTarget> {
 fn parse_duration(text: &str) -> Result<Duration> {
     api::duration::parse(text)
         .with_context(|| "use a duration such as 500ms, 10s or 1m30s".to_owned())
+}
+
+/// The name of the Pod, else of the host.
+fn default_proxy_name() -> String {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = std::env::var("POD_NAME").ok().or_else(host);
+    name.map(|name| name.trim().to_owned()).unwrap_or_else(|| "proxy".to_owned())
 }
 
 /// As many as the open files of the process allow.

@@ -4,7 +4,8 @@
 //! `ir`, what an object means in `translate`.
 //!
 //! Start reading at `cli` (what can be asked), then `command` (a module for each command),
-//! `serve` (the running process), `cluster` (the same in a cluster), `config` and `render`.
+//! `serve` (the running process), `cluster` (the same in a cluster), `proxy_role` (one Gateway's data
+//! plane, which a controller configures), `config` and `render`.
 
 mod cli;
 mod cluster;
@@ -13,6 +14,7 @@ mod config;
 mod demo;
 mod limits;
 mod observe;
+mod proxy_role;
 mod render;
 mod serve;
 

@@ -197,9 +197,10 @@ fn verdict(field: &FieldSupport) -> String {
 #[test]
 fn commands_and_settings() {
     let mut page = String::from("# Commands and settings\n");
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &[],
         &["serve"],
+        &["proxy"],
         &["lint"],
         &["explain"],
         &["status"],
@@ -230,7 +231,9 @@ fn limits() {
          `connections`; the others are fixed. Those of the data plane are in `/metrics` as \
          `portcullis_limit`.\n",
     );
-    for name in ["analyze", "api", "http1", "ir", "portcullis", "proxy", "source", "translate"] {
+    for name in
+        ["analyze", "api", "http1", "ir", "link", "portcullis", "proxy", "source", "translate"]
+    {
         let path = workspace().join("crates").join(name).join("src/limits.rs");
         if path.exists() {
             page.push_str(&limits_of(name, &path));
@@ -276,6 +279,7 @@ fn limits_of(name: &str, path: &Path) -> String {
         "api" => "Objects",
         "http1" => "HTTP/1.1 messages",
         "ir" => "Matching",
+        "link" => "The stream from controller to proxy",
         "portcullis" => "The program",
         "proxy" => "Data plane",
         "source" => "Files",

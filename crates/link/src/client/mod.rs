@@ -32,8 +32,8 @@ pub struct ClientOptions {
     /// The folder with `tls.crt`, `tls.key` and `ca.crt`; changes are noticed.
     pub identity: PathBuf,
     pub proxy: ProxyName,
-    /// The folder for the last good configuration. It holds private keys: memory-backed, and
-    /// nobody else's. `None` keeps nothing.
+    /// The folder for the last good configuration, made when it is missing. It holds private
+    /// keys: memory-backed, and nobody else's. `None` keeps nothing.
     pub state: Option<PathBuf>,
 }
 

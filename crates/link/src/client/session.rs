@@ -281,7 +281,6 @@ fn refused(refusal: Refusal) -> End {
                 "the controller is of another release ({release}); update controller and proxies to the same one"
             )
         }
-        Refusal::Full => "the controller has too many connections".to_owned(),
         Refusal::Retracted => "the controller does not serve this gateway any more".to_owned(),
     })
 }

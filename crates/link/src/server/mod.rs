@@ -271,7 +271,7 @@ impl Shared {
     fn forget_if_unused(&self, gateway: &GatewayUid) {
         let mut slots = self.slots.lock();
         let unused = slots.get(gateway).is_some_and(|sender| {
-            sender.receiver_count() == 0 && matches!(&*sender.borrow(), Slot::Waiting)
+            sender.receiver_count() == 0 && !matches!(&*sender.borrow(), Slot::Serving(_))
         });
         if unused {
             slots.remove(gateway);

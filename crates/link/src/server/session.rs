@@ -64,9 +64,9 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, from: SocketAddr)
     let (stream, peer) = match greeting {
         Ok(Ok(greeted)) => greeted,
         Ok(Err(error)) => {
-            return tracing::info!(%from, %error, "a proxy was not let in");
+            return tracing::debug!(%from, %error, "a proxy was not let in");
         }
-        Err(_) => return tracing::info!(%from, "a proxy did not introduce itself in time"),
+        Err(_) => return tracing::debug!(%from, "a proxy did not introduce itself in time"),
     };
     let (read, write) = split(stream);
     let mut write = BufWriter::with_capacity(64 << 10, write);

@@ -6,10 +6,15 @@ use anyhow::{Context, Result};
 use clap::ArgMatches;
 use tokio::{runtime, task::LocalSet};
 
-use crate::{cli::ControllerArgs, cluster, config::Config};
+use crate::{
+    cli::ControllerArgs,
+    cluster,
+    config::{Config, Flags},
+};
 
 pub(crate) fn run(args: &ControllerArgs, matches: &ArgMatches) -> Result<ExitCode> {
-    let config = Config::load(&args.flags, matches)?;
+    let (gateways, common) = (args.gateways.clone(), args.common.clone());
+    let config = Config::load(&Flags { gateways, common, ..Flags::default() }, matches)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

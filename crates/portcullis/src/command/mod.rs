@@ -7,6 +7,7 @@ mod explain;
 pub(crate) mod install;
 mod lint;
 pub(crate) mod load;
+mod proxy;
 mod serve;
 mod shell;
 mod status;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(&args, nested(matches)),
         Command::Controller(args) => controller::run(&args, nested(matches)),
+        Command::Proxy(args) => proxy::run(&args, nested(matches)),
         Command::Lint(args) => lint::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),

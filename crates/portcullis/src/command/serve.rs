@@ -8,12 +8,13 @@ use tokio::{runtime, task::LocalSet};
 
 use crate::{
     cli::ServeArgs,
-    config::Config,
+    config::{Config, Flags},
     serve::{self, Options},
 };
 
 pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode> {
-    let config = Config::load(&args.flags, matches)?;
+    let (gateways, common) = (args.gateways.clone(), args.common.clone());
+    let config = Config::load(&Flags { gateways, common, ..Flags::default() }, matches)?;
     let backends = args
         .backend
         .iter()

@@ -16,8 +16,18 @@ const INDEX: &str = "\
 Portcullis
 
 GET  /config      the table that serves, without secrets
+";
+
+const OF_OBJECTS: &str = "\
 GET  /status      the conditions of each object
 GET  /findings    what is wrong with files and objects
+";
+
+const OF_LINK: &str = "\
+GET  /link        the stream from the controller
+";
+
+const OF_ALL: &str = "\
 GET  /endpoints   each endpoint: zone, state, requests in flight
 GET  /log-level   the log level; PUT changes it (body: debug, or info,proxy=trace)
 POST /drain       begin to drain, as SIGTERM does
@@ -43,28 +53,45 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
     }
     let path = request.uri().path().to_owned();
     match (request.method().clone(), path.as_str()) {
-        (Method::GET, "/") => text(StatusCode::OK, INDEX),
+        (Method::GET, "/") => text(StatusCode::OK, index(shared)),
         (Method::GET, "/config") => {
             text(StatusCode::OK, ir::dump_table(&shared.published.borrow().table))
-        }
-        (Method::GET, "/status") => {
-            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            let published = shared.published.borrow();
-            let name = &shared.controller_name;
-            server::json(&render::status::json(&published.statuses, name, &now))
-        }
-        (Method::GET, "/findings") => {
-            server::json(&json!({ "items": shared.published.borrow().findings }))
         }
         (Method::GET, path) if path.starts_with("/demo/") => demo_file(shared, path),
         (Method::GET, "/endpoints") => server::json(&endpoints(shared).await),
         (Method::GET, "/log-level") => text(StatusCode::OK, format!("{}\n", shared.level.get())),
         (Method::PUT, "/log-level") => set_level(shared, request).await,
         (Method::POST, "/drain") => drain(shared),
-        (_, "/" | "/config" | "/status" | "/findings" | "/endpoints" | "/log-level" | "/drain") => {
-            text(StatusCode::METHOD_NOT_ALLOWED, "GET / lists what there is\n")
+        (_, "/" | "/config" | "/endpoints" | "/log-level" | "/drain") => not_allowed(),
+        (method, path) => match (page(shared, path), method) {
+            (Some(page), Method::GET) => server::json(&page),
+            (Some(_), _) => not_allowed(),
+            (None, _) => text(StatusCode::NOT_FOUND, "GET / lists what there is\n"),
+        },
+    }
+}
+
+fn not_allowed() -> Answer {
+    text(StatusCode::METHOD_NOT_ALLOWED, "GET / lists what there is\n")
+}
+
+fn index(shared: &Shared) -> String {
+    let own = if shared.link.is_some() { OF_LINK } else { OF_OBJECTS };
+    [INDEX, own, OF_ALL].concat()
+}
+
+/// The pages that depend on where the configuration comes from.
+fn page(shared: &Shared, path: &str) -> Option<Value> {
+    let published = shared.published.borrow();
+    match (&shared.link, path) {
+        (None, "/status") => {
+            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let name = &shared.controller_name;
+            Some(render::status::json(&published.statuses, name, &now))
         }
-        _ => text(StatusCode::NOT_FOUND, "GET / lists what there is\n"),
+        (None, "/findings") => Some(json!({ "items": published.findings })),
+        (Some(link), "/link") => Some(link.page(published.revision)),
+        (None | Some(_), _) => None,
     }
 }
 

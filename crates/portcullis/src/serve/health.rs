@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
+use ir::Revision;
 
-use super::Shared;
+use super::{Published, Shared};
 use crate::observe::server::{Answer, text, with_type};
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -50,25 +51,37 @@ async fn metrics(shared: &Shared) -> Answer {
         body.push_str(&counters.render());
     }
     let published = shared.published.borrow();
-    let findings = |severity: &str| {
-        let same = |finding: &&serde_json::Value| finding["severity"] == severity;
-        published.findings.iter().filter(same).count()
-    };
-    let sequence = published.revision.map_or(0, |revision| revision.sequence);
+    let Revision { epoch, sequence } = published.revision.unwrap_or_default();
     body.push_str(&format!(
         "# HELP portcullis_revision The revision that serves.\n\
          # TYPE portcullis_revision gauge\n\
          portcullis_revision {sequence}\n\
-         # HELP portcullis_findings Findings about files and objects, by severity.\n\
-         # TYPE portcullis_findings gauge\n\
-         portcullis_findings{{severity=\"error\"}} {}\n\
-         portcullis_findings{{severity=\"warning\"}} {}\n\
+         # HELP portcullis_revision_epoch The epoch of the revision that serves.\n\
+         # TYPE portcullis_revision_epoch gauge\n\
+         portcullis_revision_epoch {epoch}\n\
          # HELP portcullis_build_info The version that runs.\n\
          # TYPE portcullis_build_info gauge\n\
          portcullis_build_info{{version=\"{}\"}} 1\n",
-        findings("error"),
-        findings("warning"),
         env!("CARGO_PKG_VERSION"),
     ));
+    match &shared.link {
+        Some(link) => body.push_str(&link.metrics()),
+        None => body.push_str(&findings(&published)),
+    }
     with_type(StatusCode::OK, PROMETHEUS, Bytes::from(body))
+}
+
+fn findings(published: &Published) -> String {
+    let findings = |severity: &str| {
+        let same = |finding: &&serde_json::Value| finding["severity"] == severity;
+        published.findings.iter().filter(same).count()
+    };
+    format!(
+        "# HELP portcullis_findings Findings about files and objects, by severity.\n\
+         # TYPE portcullis_findings gauge\n\
+         portcullis_findings{{severity=\"error\"}} {}\n\
+         portcullis_findings{{severity=\"warning\"}} {}\n",
+        findings("error"),
+        findings("warning"),
+    )
 }

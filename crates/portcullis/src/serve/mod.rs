@@ -31,6 +31,7 @@ use crate::{
         log::{self, LogLevel},
         server,
     },
+    proxy_role::LinkFeed,
     render,
 };
 
@@ -74,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) proxy: Option<Rc<ProxyHandle>>,
     /// Of a controller.
     pub(crate) counters: Option<Arc<controller::Counters>>,
+    /// Of a proxy that a controller configures, which has the statuses and findings.
+    pub(crate) link: Option<LinkFeed>,
     pub(crate) level: LogLevel,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) controller_name: Rc<str>,
@@ -144,6 +147,7 @@ pub(crate) async fn start(
         published: Rc::default(),
         proxy: proxy.map(Rc::new),
         counters,
+        link: None,
         level,
         requests,
         controller_name: config.controller_name.value.as_str().into(),

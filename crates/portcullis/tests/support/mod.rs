@@ -87,7 +87,7 @@ impl Server {
 
 /// A loopback address that no other test of this machine uses at the same time, as a rule: the
 /// process id and a counter choose it.
-fn own_address() -> String {
+pub fn own_address() -> String {
     static NEXT: AtomicU8 = AtomicU8::new(2);
     let id = std::process::id();
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
