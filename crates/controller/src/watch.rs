@@ -146,15 +146,12 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    async fn run<K: Resource + 'static>(
+    async fn run<K: Resource + Send + 'static>(
         &mut self,
         stream: impl Stream<Item = watcher::Result<Event<K>>> + Send,
         counters: &Counters,
         read: impl Fn(K, &ServedKind) -> Option<Seen>,
-    ) -> End
-    where
-        K: Send,
-    {
+    ) -> End {
         let mut stream: BoxStream<'_, _> = stream.default_backoff().boxed();
         let mut complete = false;
         while let Some(event) = stream.next().await {
@@ -245,7 +242,9 @@ pub fn to_value(mut object: DynamicObject, kind: &ServedKind) -> Option<Value> {
     let metadata = serde_json::to_value(&object.metadata).ok()?;
     let mut value = match object.data {
         Value::Object(fields) => fields,
-        _ => serde_json::Map::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            serde_json::Map::new()
+        }
     };
     // Items of lists do not say what they are.
     value.insert("apiVersion".to_owned(), kind.resource.api_version.clone().into());
