@@ -82,4 +82,4 @@ pub use tls::{
     Authorities, CipherSuite, ClientValidation, ClientValidationMode, SubjectAltName, TlsOptions,
     TlsTermination, TlsVersion, TrustBundle, TrustBundleId, UpstreamTls,
 };
-pub use update::{Ack, PortAck, Update};
+pub use update::{Ack, BindFailure, PortAck, Update};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use crate::{EndpointMap, PortKey, Revision, Table};
 
 /// One atomic change. The table is always whole; the endpoints only when they changed too.
@@ -22,6 +24,20 @@ pub struct Ack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortAck {
     pub key: PortKey,
-    /// The reason why the port could not be bound, for a status message.
-    pub result: Result<(), String>,
+    pub result: Result<(), BindFailure>,
+}
+
+/// Why a port could not be bound.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BindFailure {
+    #[error("in use by another process")]
+    InUse,
+    #[error("the process lacks the privilege for it")]
+    Denied,
+    /// The address itself is of no use here, whatever the port.
+    #[error("not an address of this machine")]
+    NotLocal,
+    /// In the words of the operating system.
+    #[error("{0}")]
+    Other(String),
 }

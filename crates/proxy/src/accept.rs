@@ -2,20 +2,26 @@
 
 use std::{
     cell::Cell,
+    future::{Future, poll_fn},
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener},
+    pin::pin,
     rc::Rc,
-    sync::atomic::Ordering,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
 };
 
 use hashbrown::HashMap;
-use ir::{PortKey, PortKind};
+use ir::{ListenerTable, PortKey, PortKind};
 use tokio::{net::TcpStream, sync::Notify};
 
 use crate::{
     http::connection,
-    observe::metrics::count,
+    l4::{proxy_protocol, tcp},
+    observe::{metrics::count, reason::Reason},
     pressure::Pressure,
     tls,
     worker::{Command, Phase, Worker},
@@ -33,6 +39,15 @@ pub(crate) struct PortState {
 }
 
 impl PortState {
+    pub(crate) fn new(key: PortKey, kind: PortKind) -> Self {
+        Self { key, kind, closed: Cell::new(false), closing: Notify::new() }
+    }
+
+    /// For the one task that listens.
+    pub(crate) async fn until_closed(&self) {
+        self.closing.notified().await;
+    }
+
     /// Stops listening; connections end after their request.
     pub(crate) fn close(&self) {
         self.closed.set(true);
@@ -50,15 +65,13 @@ impl PortState {
 /// When the socket cannot be registered with the event loop.
 pub(crate) fn start(
     worker: &Rc<Worker>,
-    key: PortKey,
-    kind: PortKind,
+    port: &Rc<PortState>,
     listener: TcpListener,
-) -> io::Result<Rc<PortState>> {
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let port = Rc::new(PortState { key, kind, closed: Cell::new(false), closing: Notify::new() });
-    let (worker, state) = (Rc::clone(worker), Rc::clone(&port));
+    let (worker, state) = (Rc::clone(worker), Rc::clone(port));
     tokio::task::spawn_local(async move { accept_all(worker, state, listener).await });
-    Ok(port)
+    Ok(())
 }
 
 async fn accept_all(worker: Rc<Worker>, port: Rc<PortState>, listener: tokio::net::TcpListener) {
@@ -66,7 +79,7 @@ async fn accept_all(worker: Rc<Worker>, port: Rc<PortState>, listener: tokio::ne
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            () = port.closing.notified() => break,
+            () = port.until_closed() => break,
         };
         match accepted {
             Ok((tcp, peer)) => admit(&worker, &port, tcp, peer),
@@ -142,22 +155,136 @@ fn hand_over(
     }
 }
 
-/// Starts the task of one connection.
+/// Before a request there is no host to tell listeners apart: the first one with a limit counts for
+/// its port.
+fn plain_permit(worker: &Worker, key: &PortKey) -> Result<Option<Permit>, Reason> {
+    let Some(table) = worker.table() else { return Ok(None) };
+    let Some(port) = table.table().ports.get(key) else { return Ok(None) };
+    let limited = |entry: &&Arc<ListenerTable>| entry.listener.connection.connections_max.is_some();
+    port.listeners().find(limited).map_or(Ok(None), |listener| table.permit(listener))
+}
+
+/// Starts the task of one connection, after its PROXY protocol header where the port has one.
 pub(crate) fn serve(worker: &Rc<Worker>, port: &Rc<PortState>, tcp: TcpStream, peer: SocketAddr) {
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let open = Open::new(worker, peer.ip());
+    match header_wanted(worker, &port.key, peer) {
+        Header::None => begin(open, worker, port, tcp, peer),
+        Header::Refused => refuse(worker),
+        Header::Wanted => {
+            let (worker, port) = (Rc::clone(worker), Rc::clone(port));
+            tokio::task::spawn_local(read_header(open, worker, port, tcp, peer));
+        }
+    }
+}
+
+enum Header {
+    None,
+    Wanted,
+    /// A header is wanted, and the peer may not speak for others.
+    Refused,
+}
+
+/// Before anything is read there is no name to tell listeners apart: one that wants headers decides
+/// for its port.
+fn header_wanted(worker: &Worker, key: &PortKey, peer: SocketAddr) -> Header {
+    let Some(table) = worker.table() else { return Header::None };
+    let Some(port) = table.table().ports.get(key) else { return Header::None };
+    let mut wanting = port
+        .listeners()
+        .map(|entry| &entry.listener)
+        .filter(|listener| listener.connection.proxy_protocol)
+        .peekable();
+    if wanting.peek().is_none() {
+        return Header::None;
+    }
+    let trusted = wanting.any(|listener| {
+        let peers = &listener.http.trusted_peers;
+        peers.hops > 0 || peers.networks.iter().any(|network| network.contains(&peer.ip()))
+    });
+    if trusted { Header::Wanted } else { Header::Refused }
+}
+
+async fn read_header(
+    open: Open,
+    worker: Rc<Worker>,
+    port: Rc<PortState>,
+    mut tcp: TcpStream,
+    peer: SocketAddr,
+) {
+    let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
+    timer.arm(worker.limits.handshake_timeout);
+    let read = {
+        let mut reading = pin!(proxy_protocol::read(&mut tcp));
+        poll_fn(|cx| match reading.as_mut().poll(cx) {
+            Poll::Pending if timer.expired() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(read) => Poll::Ready(read),
+        })
+        .await
+    };
+    match read {
+        Ok(hop) => {
+            let peer = hop.map_or(peer, |hop| hop.source);
+            begin(open, &worker, &port, tcp, peer);
+        }
+        Err(error) => {
+            tracing::debug!(%peer, %error, "no valid PROXY protocol header");
+            refuse(&worker);
+        }
+    }
+}
+
+fn refuse(worker: &Worker) {
+    count(&worker.counters.totals.proxy_header_errors);
+    worker.counters.reason(Reason::ProxyHeader);
+}
+
+fn begin(
+    mut guard: Open,
+    worker: &Rc<Worker>,
+    port: &Rc<PortState>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) {
     if tcp.set_nodelay(true).is_err() {
         return;
     }
-    let guard = Open::new(worker, peer.ip());
     let (worker, port) = (Rc::clone(worker), Rc::clone(port));
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     match port.kind {
         PortKind::Http => {
+            match plain_permit(&worker, &port.key) {
+                Ok(permit) => guard.keep(permit),
+                Err(reason) => return worker.counters.reason(reason),
+            }
             tokio::task::spawn_local(connection::serve_plain(guard, worker, port, tcp, peer));
         }
         PortKind::Tls => {
             tokio::task::spawn_local(tls::accept::serve(guard, worker, port, tcp, peer));
         }
-        PortKind::Tcp | PortKind::Udp => {}
+        PortKind::Tcp => {
+            tokio::task::spawn_local(tcp::serve(guard, worker, port, tcp, peer));
+        }
+        // Has no connections.
+        PortKind::Udp => {}
+    }
+}
+
+/// One of the connections that a listener may have; given back when dropped.
+pub(crate) struct Permit(Arc<AtomicUsize>);
+
+impl Permit {
+    /// `None` when `most` are taken.
+    pub(crate) fn take(open: &Arc<AtomicUsize>, most: u32) -> Option<Self> {
+        let permit = Self(Arc::clone(open));
+        let before = open.fetch_add(1, Ordering::Relaxed);
+        (u64::try_from(before).unwrap_or(u64::MAX) < u64::from(most)).then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -165,6 +292,7 @@ pub(crate) fn serve(worker: &Rc<Worker>, port: &Rc<PortState>, tcp: TcpStream, p
 pub(crate) struct Open {
     worker: Rc<Worker>,
     source: IpAddr,
+    permit: Option<Permit>,
 }
 
 impl Open {
@@ -175,7 +303,12 @@ impl Open {
         if let Some(open) = worker.open() {
             open.fetch_add(1, Ordering::Relaxed);
         }
-        Self { worker: Rc::clone(worker), source }
+        Self { worker: Rc::clone(worker), source, permit: None }
+    }
+
+    /// Keeps a place at a listener as long as the connection is open.
+    pub(crate) fn keep(&mut self, permit: Option<Permit>) {
+        self.permit = permit;
     }
 }
 

@@ -1,10 +1,17 @@
 //! Starting the data plane, and telling it what to serve.
 
 use std::{
-    collections::BTreeMap, io, net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration,
+    collections::BTreeMap,
+    io,
+    sync::{Arc, atomic::AtomicUsize},
+    thread::JoinHandle,
+    time::Duration,
 };
 
-use ir::{Ack, EndpointMap, PortAck, PortKey, PortKind, Revision, Update};
+use ir::{
+    Ack, BindFailure, EndpointMap, ListenerId, ListenerTable, PortAck, PortKey, PortKind, Revision,
+    Table, Update,
+};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::{
@@ -13,7 +20,7 @@ use crate::{
         access_log::{AccessLog, Writer},
         metrics::{MetricsSnapshot, Total},
     },
-    port,
+    port::{self, Bound},
     tls::config::TlsConfigs,
     upstream::endpoints::{EndpointStatus, SharedEndpoints, share},
     worker::{self, Command, Generation, Peers, Phase, Start},
@@ -85,6 +92,7 @@ impl Proxy {
             tls: TlsConfigs::new(),
             ports: BTreeMap::new(),
             shared: Arc::default(),
+            open: BTreeMap::new(),
             revision: None,
         };
         Ok(ProxyHandle {
@@ -124,7 +132,22 @@ struct State {
     /// Bound ports with what they carry.
     ports: BTreeMap<PortKey, PortKind>,
     shared: Arc<SharedEndpoints>,
+    /// Connections by listener; kept while the listener stays.
+    open: BTreeMap<ListenerId, Arc<AtomicUsize>>,
     revision: Option<Revision>,
+}
+
+impl State {
+    fn count_by_listener(&mut self, table: &Table) -> Vec<Arc<AtomicUsize>> {
+        let mut old = std::mem::take(&mut self.open);
+        let count = |listener: &Arc<ListenerTable>| {
+            let id = &listener.listener.id;
+            let open = old.remove(id).unwrap_or_default();
+            self.open.insert(id.clone(), Arc::clone(&open));
+            open
+        };
+        table.listeners.iter().map(count).collect()
+    }
 }
 
 /// The way to a running data plane. Dropping it without [`drain`](Self::drain) stops the workers
@@ -150,7 +173,7 @@ impl ProxyHandle {
         if let Some(endpoints) = both.as_ref().or(update.endpoints.as_deref()) {
             self.send_endpoints(&mut state, endpoints).await;
         }
-        let mut bound: Vec<Vec<(PortKey, TcpListener)>> =
+        let mut bound: Vec<Vec<(PortKey, Bound)>> =
             self.peers.commands.iter().map(|_| Vec::new()).collect();
         let mut acks = Vec::with_capacity(table.ports.len());
         let mut next = BTreeMap::new();
@@ -158,7 +181,7 @@ impl ProxyHandle {
             let result = match state.ports.get(key) {
                 Some(kind) if *kind == port.kind => Ok(Vec::new()),
                 Some(_) => self.rebind(key, port.kind).await,
-                None => self.bind(key, port.kind, &state.ports),
+                None => self.bind(key, &state.ports),
             };
             match result {
                 Ok(listeners) => {
@@ -175,7 +198,8 @@ impl ProxyHandle {
         let revision = table.revision;
         let tls = state.tls.update(&table);
         let upstream = state.tls.upstream(&table);
-        let generation = Arc::new(Generation { table, tls, upstream });
+        let open = state.count_by_listener(&table);
+        let generation = Arc::new(Generation { table, tls, upstream, open });
         let mut waiting = Vec::with_capacity(bound.len());
         for (commands, listeners) in self.peers.commands.iter().zip(bound) {
             let (done, answered) = oneshot::channel();
@@ -200,37 +224,31 @@ impl ProxyHandle {
     fn bind(
         &self,
         key: &PortKey,
-        kind: PortKind,
         bound: &BTreeMap<PortKey, PortKind>,
-    ) -> Result<Vec<TcpListener>, String> {
-        match kind {
-            PortKind::Http | PortKind::Tls => {}
-            PortKind::Tcp | PortKind::Udp => {
-                return Err("this data plane does not serve the protocol".to_owned());
-            }
-        }
+    ) -> Result<Vec<Bound>, BindFailure> {
         let explain = |error: io::Error| {
             let kind = error.kind();
             if kind == io::ErrorKind::AddrInUse {
-                "in use by another process".to_owned()
+                BindFailure::InUse
             } else if kind == io::ErrorKind::PermissionDenied {
-                "the process lacks the privilege for it".to_owned()
+                BindFailure::Denied
             } else if kind == io::ErrorKind::AddrNotAvailable {
-                "not an address of this machine".to_owned()
+                BindFailure::NotLocal
             } else {
-                error.to_string()
+                BindFailure::Other(error.to_string())
             }
         };
         // A port that we hold on another address would look like someone else's.
-        if !bound.keys().any(|own| own.port == key.port) {
-            port::probe(key.address, key.port).map_err(explain)?;
+        let same = |own: &PortKey| own.port == key.port && own.transport == key.transport;
+        if !bound.keys().any(same) {
+            port::probe(key).map_err(explain)?;
         }
         let workers = self.peers.commands.len();
-        port::bind_all(key.address, key.port, workers, self.limits.backlog).map_err(explain)
+        port::bind_all(key, workers, self.limits.backlog).map_err(explain)
     }
 
-    /// A port that changes between TLS and cleartext: its connections end, its number stays.
-    async fn rebind(&self, key: &PortKey, kind: PortKind) -> Result<Vec<TcpListener>, String> {
+    /// A port that changes what it carries: its connections end, its number stays.
+    async fn rebind(&self, key: &PortKey, kind: PortKind) -> Result<Vec<Bound>, BindFailure> {
         for commands in &self.peers.commands {
             let (done, answered) = oneshot::channel();
             if commands.send(Command::ClosePort { key: *key, done }).await.is_ok()
@@ -239,7 +257,7 @@ impl ProxyHandle {
                 tracing::error!("a worker ended without closing a port");
             }
         }
-        self.bind(key, kind, &BTreeMap::from([(*key, kind)]))
+        self.bind(key, &BTreeMap::from([(*key, kind)]))
     }
 
     /// Makes these endpoints current, without touching the table.

@@ -17,6 +17,7 @@ mod buffer;
 pub mod handle;
 mod http;
 mod http2;
+mod l4;
 pub mod limits;
 pub mod observe;
 mod port;
@@ -32,6 +33,7 @@ pub use handle::{Proxy, ProxyConfig, ProxyHandle, StartError};
 pub use limits::Limits;
 pub use observe::{
     access_log::AccessLog,
+    l4::L4Series,
     metrics::{Labels, MetricsSnapshot, Series, Total},
     prometheus::render_prometheus,
     reason::Reason,

@@ -31,7 +31,7 @@ pub struct Limits {
     pub connect: Duration,
     /// Without a byte from a backend that owes a response.
     pub response_idle: Duration,
-    /// Without a byte in either direction of an upgraded connection.
+    /// Without a byte in either direction of an upgraded, TCP or TLS connection.
     pub tunnel_idle: Duration,
     /// ClientHello and TLS handshake, together.
     pub handshake_timeout: Duration,
@@ -99,6 +99,14 @@ pub struct Limits {
     pub backlog: i32,
     /// Rules with counters of their own; further ones share one series.
     pub metric_series: usize,
+    /// UDP flows of the whole process, shared evenly by the workers; one more ends another.
+    pub udp_flows: usize,
+    /// UDP flows of one client address, per port and worker.
+    pub udp_flows_per_source: usize,
+    /// Without a datagram in either direction of a UDP flow.
+    pub udp_idle: Duration,
+    /// Datagrams sent to a UDP client before it sends again, unless it answered to one before.
+    pub udp_replies: u32,
     /// What an HTTP/1.1 head may hold.
     pub head: http1::Limits,
 }
@@ -150,6 +158,10 @@ impl Default for Limits {
             accept_backoff: Duration::from_millis(20),
             backlog: 4096,
             metric_series: 20_000,
+            udp_flows: 10_000,
+            udp_flows_per_source: 1_000,
+            udp_idle: Duration::from_secs(60),
+            udp_replies: 1_000,
             head: http1::Limits::default(),
         }
     }
@@ -210,6 +222,10 @@ impl Limits {
             ("retry_backoff_ms", ms(self.retry_backoff)),
             ("scratch_kept", count(self.scratch_kept)),
             ("tunnel_idle_ms", ms(self.tunnel_idle)),
+            ("udp_flows", count(self.udp_flows)),
+            ("udp_flows_per_source", count(self.udp_flows_per_source)),
+            ("udp_idle_ms", ms(self.udp_idle)),
+            ("udp_replies", u64::from(self.udp_replies)),
             ("write_idle_ms", ms(self.write_idle)),
         ]
     }
@@ -219,6 +235,7 @@ impl Limits {
     pub fn within_files(mut self, files: usize) -> Self {
         let most = (files / 2).saturating_sub(64).max(16);
         self.connections = self.connections.min(most);
+        self.udp_flows = self.udp_flows.min(most / 2).max(1);
         self
     }
 }

@@ -2,11 +2,17 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
 };
 
-use ir::BindAddress;
+use ir::{BindAddress, PortKey, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
+
+/// A socket of one worker.
+pub(crate) enum Bound {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
 
 /// Checks that no other process listens on the port.
 ///
@@ -15,54 +21,61 @@ use socket2::{Domain, Protocol, Socket, Type};
 ///
 /// # Errors
 /// Those of `bind(2)`.
-pub(crate) fn probe(address: BindAddress, port: u16) -> io::Result<()> {
-    if port == 0 {
+pub(crate) fn probe(key: &PortKey) -> io::Result<()> {
+    if key.port == 0 {
         return Ok(());
     }
-    open(address, port, false).map(drop)
+    open(key, false).map(drop)
 }
 
-/// Binds and listens, once for each worker.
+/// Binds, and listens where there are connections, once for each worker.
 ///
 /// # Errors
 /// Those of `bind(2)` and `listen(2)`.
-pub(crate) fn bind_all(
-    address: BindAddress,
-    port: u16,
-    workers: usize,
-    backlog: i32,
-) -> io::Result<Vec<TcpListener>> {
+pub(crate) fn bind_all(key: &PortKey, workers: usize, backlog: i32) -> io::Result<Vec<Bound>> {
     (0..workers)
         .map(|_| {
-            let socket = open(address, port, true)?;
-            socket.listen(backlog)?;
+            let socket = open(key, true)?;
             socket.set_nonblocking(true)?;
-            Ok(socket.into())
+            Ok(match key.transport {
+                Transport::Tcp => {
+                    socket.listen(backlog)?;
+                    Bound::Tcp(socket.into())
+                }
+                Transport::Udp => Bound::Udp(socket.into()),
+            })
         })
         .collect()
 }
 
-fn open(address: BindAddress, port: u16, shared: bool) -> io::Result<Socket> {
+fn open(key: &PortKey, shared: bool) -> io::Result<Socket> {
+    let PortKey { address, port, transport } = *key;
     match address {
-        BindAddress::Ip(ip) => open_at(SocketAddr::new(ip, port), shared),
+        BindAddress::Ip(ip) => open_at(SocketAddr::new(ip, port), transport, shared),
         BindAddress::Any => {
             let dual = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-            open_at(dual, shared).or_else(|error| {
+            open_at(dual, transport, shared).or_else(|error| {
                 if error.kind() == io::ErrorKind::AddrInUse
                     || error.kind() == io::ErrorKind::PermissionDenied
                 {
                     return Err(error);
                 }
                 // A machine without IPv6.
-                open_at(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port), shared)
+                let ipv4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+                open_at(ipv4, transport, shared)
             })
         }
     }
 }
 
-fn open_at(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+fn open_at(address: SocketAddr, transport: Transport, shared: bool) -> io::Result<Socket> {
+    let (kind, protocol) = match transport {
+        Transport::Tcp => (Type::STREAM, Protocol::TCP),
+        Transport::Udp => (Type::DGRAM, Protocol::UDP),
+    };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    // For UDP it would let two processes share the port without an error.
+    socket.set_reuse_address(transport == Transport::Tcp)?;
     if shared {
         socket.set_reuse_port(true)?;
     }

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -12,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::{http2::stream::ClientStream, tls::replay::Replay};
+use crate::{http2::stream::ClientStream, tls::replay::Replay, upstream::stream::reset_on_close};
 
 /// A client's connection.
 pub(crate) enum Stream {
@@ -73,6 +74,25 @@ impl Stream {
             Self::Plain(tcp) => tcp.poll_read_ready(cx),
             Self::Tls(tls) => tls.get_ref().0.tcp().poll_read_ready(cx),
             Self::Http2(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Closing will reset the connection: what the client has is not the whole.
+    pub(crate) fn reset(&mut self) {
+        match self {
+            Self::Plain(tcp) => reset_on_close(tcp),
+            Self::Tls(tls) => reset_on_close(tls.get_ref().0.tcp()),
+            // Dropping an unfinished stream resets it.
+            Self::Http2(_) => {}
+        }
+    }
+
+    /// The address that the client connected to.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Plain(tcp) => tcp.local_addr().ok(),
+            Self::Tls(tls) => tls.get_ref().0.tcp().local_addr().ok(),
+            Self::Http2(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use ir::{PortKey, Table};
+use ir::{ListenerTable, PortKey, Table, Transport};
 use tokio::{
     net::TcpStream,
     runtime::{Builder, LocalOptions},
@@ -19,14 +19,18 @@ use tokio::{
 };
 
 use crate::{
-    accept::{self, PortState, Sources},
+    accept::{self, Permit, PortState, Sources},
     http::scratch::ScratchPool,
     http2,
+    l4::udp::{self, UdpPort},
     limits::Limits,
     observe::{
         access_log::Sink,
+        l4::L4TableCounters,
         metrics::{Counters, MetricsSnapshot, TableCounters, count},
+        reason::Reason,
     },
+    port::Bound,
     pressure::{MemoryGauge, Pressure},
     random::Random,
     timer::{Clock, Deadlines, Slot, thread_woke},
@@ -42,6 +46,8 @@ pub(crate) struct Generation {
     pub(crate) table: Arc<Table>,
     pub(crate) tls: TlsTable,
     pub(crate) upstream: UpstreamTable,
+    /// Connections of all workers by listener index, for listeners with a limit.
+    pub(crate) open: Vec<Arc<AtomicUsize>>,
 }
 
 /// How far a graceful end has come.
@@ -58,7 +64,7 @@ pub(crate) enum Phase {
 pub(crate) enum Command {
     Apply {
         generation: Arc<Generation>,
-        listeners: Vec<(PortKey, TcpListener)>,
+        listeners: Vec<(PortKey, Bound)>,
         done: oneshot::Sender<()>,
     },
     ClosePort {
@@ -105,11 +111,23 @@ pub(crate) struct WorkerTable {
     /// By cluster index.
     pub(crate) clusters: Vec<Rc<ClusterState>>,
     pub(crate) counters: Rc<TableCounters>,
+    pub(crate) l4: L4TableCounters,
 }
 
 impl WorkerTable {
     pub(crate) fn table(&self) -> &Table {
         &self.generation.table
+    }
+
+    /// A place among the connections of a listener. `Ok(None)` where their number is not limited.
+    ///
+    /// # Errors
+    /// When it has as many as it may.
+    pub(crate) fn permit(&self, listener: &ListenerTable) -> Result<Option<Permit>, Reason> {
+        let Some(most) = listener.listener.connection.connections_max else { return Ok(None) };
+        let index = usize::try_from(listener.index.0).unwrap_or(usize::MAX);
+        let open = self.generation.open.get(index).ok_or(Reason::Shed)?;
+        Permit::take(open, most).map(Some).ok_or(Reason::Shed)
     }
 }
 
@@ -128,9 +146,12 @@ pub(crate) struct Worker {
     pub(crate) explained: Cell<(u64, u32)>,
     pub(crate) mirrors: Cell<usize>,
     pub(crate) handshakes: Cell<usize>,
+    /// Where relays read into; never borrowed over a wait.
+    pub(crate) relay_space: RefCell<Vec<u8>>,
     phase: Cell<Phase>,
     table: RefCell<Option<Rc<WorkerTable>>>,
     ports: RefCell<BTreeMap<PortKey, Rc<PortState>>>,
+    udp: RefCell<Vec<Rc<UdpPort>>>,
 }
 
 /// What a worker is started with.
@@ -171,9 +192,11 @@ async fn serve(start: Start) {
         explained: Cell::new((0, 0)),
         mirrors: Cell::new(0),
         handshakes: Cell::new(0),
+        relay_space: RefCell::default(),
         phase: Cell::new(Phase::Serving),
         table: RefCell::new(None),
         ports: RefCell::default(),
+        udp: RefCell::default(),
     });
     let sweeper = Rc::clone(&worker);
     let sweeping = tokio::task::spawn_local(async move {
@@ -240,8 +263,10 @@ impl Worker {
         if self.peers.memory.pressure() >= Pressure::KeepAlive {
             self.deadlines.wake_all();
         }
+        let ports = self.udp.borrow().clone();
+        let flows: usize = ports.iter().map(|port| port.sweep(self)).sum();
         self.log.flush();
-        pooled > 0 || spare > 0
+        pooled > 0 || spare > 0 || flows > 0
     }
 
     fn handle(self: &Rc<Self>, command: Command) -> bool {
@@ -269,7 +294,7 @@ impl Worker {
         true
     }
 
-    fn apply(self: &Rc<Self>, generation: Arc<Generation>, listeners: Vec<(PortKey, TcpListener)>) {
+    fn apply(self: &Rc<Self>, generation: Arc<Generation>, listeners: Vec<(PortKey, Bound)>) {
         let table = &generation.table;
         let previous = self.table();
         let start = || self.random.below(1 << 16);
@@ -277,7 +302,9 @@ impl Worker {
         let old = previous.as_ref().map(|old| (old.table(), &*old.counters));
         let counters = Rc::new(TableCounters::carry(table, old));
         self.counters.table.replace(Rc::clone(&counters));
-        let next = WorkerTable { generation: Arc::clone(&generation), clusters, counters };
+        let l4 = previous.as_ref().map(|old| (old.table(), &old.l4));
+        let l4 = L4TableCounters::carry(table, l4);
+        let next = WorkerTable { generation: Arc::clone(&generation), clusters, counters, l4 };
         self.table.replace(Some(Rc::new(next)));
         let mut removed = false;
         self.ports.borrow_mut().retain(|key, port| {
@@ -288,10 +315,19 @@ impl Worker {
             }
             stays
         });
-        for (key, listener) in listeners {
+        self.udp.borrow_mut().retain(|port| !port.state.is_closed());
+        let flows = self.udp.borrow().clone();
+        flows.iter().for_each(|port| port.revise(self, table));
+        for (key, bound) in listeners {
             let Some(kind) = table.ports.get(&key).map(|port| port.kind) else { continue };
-            match accept::start(self, key, kind, listener) {
-                Ok(port) => {
+            let port = Rc::new(PortState::new(key, kind));
+            let started = match bound {
+                Bound::Tcp(listener) => accept::start(self, &port, listener),
+                Bound::Udp(socket) => udp::start(self, &port, socket)
+                    .map(|started| self.udp.borrow_mut().push(started)),
+            };
+            match started {
+                Ok(()) => {
                     self.ports.borrow_mut().insert(key, port);
                 }
                 Err(error) => tracing::error!(?key, %error, "a bound port is not served"),
@@ -324,8 +360,16 @@ impl Worker {
             snapshot.series = table.counters.read(table.table());
             snapshot.series.sort_by(|a, b| a.labels.cmp(&b.labels));
             snapshot.series.truncate(most);
+            snapshot.l4 = table.l4.read(table.table());
+            snapshot.l4.sort_by(|a, b| a.labels.cmp(&b.labels));
+            snapshot.l4.truncate(most);
         }
         snapshot
+    }
+
+    /// Whether a UDP port of that number is ours.
+    pub(crate) fn serves_udp(&self, port: u16) -> bool {
+        self.ports.borrow().keys().any(|key| key.transport == Transport::Udp && key.port == port)
     }
 
     fn enter(&self, phase: Phase) {
@@ -335,6 +379,7 @@ impl Worker {
         self.phase.set(phase);
         if phase == Phase::Closing {
             self.ports.take().values().for_each(|port| port.close());
+            self.udp.take();
         }
         // Idle connections close now; those of HTTP/2 say GOAWAY while we drain.
         self.deadlines.wake_all();

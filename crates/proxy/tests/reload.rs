@@ -186,8 +186,7 @@ fn a_port_that_another_process_holds_is_reported_and_the_rest_serves() {
     let failed: Vec<_> = ack.ports.iter().filter(|port| port.result.is_err()).collect();
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0].key.port, number);
-    let reason = failed[0].result.clone().unwrap_err();
-    assert!(reason == "in use by another process", "{reason}");
+    assert_eq!(failed[0].result, Err(ir::BindFailure::InUse));
     assert_eq!(plane.get("a", "/").status, 200);
     drop(taken);
     plane.apply(&mut config);
@@ -208,4 +207,16 @@ fn an_idle_connection_survives_every_revision() {
     }
     assert_eq!(client.get("a", "/").field("x-response-mark"), Some("app"));
     assert_eq!(recorder.connections(), 1);
+}
+
+#[test]
+fn an_address_of_another_machine_is_told_from_a_port_in_use() {
+    let plane = Plane::start();
+    let mut config = Config::http(plane.number());
+    config.edit_listener("web", |listener| {
+        // Kept for documentation (RFC 5737): nobody's.
+        listener.addresses = vec![ir::BindAddress::Ip("192.0.2.1".parse().unwrap())];
+    });
+    let ack = plane.runtime.block_on(plane.handle.apply(config.update()));
+    assert_eq!(ack.ports[0].result, Err(ir::BindFailure::NotLocal));
 }

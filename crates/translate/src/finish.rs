@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ir::{BindAddress, ListenerId, ObjectRef, PortKey, Transport};
+use ir::{BindAddress, BindFailure, ListenerId, ObjectRef, PortKey, Transport};
 
 use crate::Translation;
 use crate::code::Code;
@@ -26,8 +26,7 @@ pub enum PortFact {
     #[default]
     Pending,
     Bound,
-    /// The operating system's reason.
-    Failed(String),
+    Failed(BindFailure),
 }
 
 /// What only running tells. The default knows nothing: everything is pending.
@@ -183,6 +182,8 @@ impl ListenerFrame {
 #[derive(Default)]
 struct Tally {
     failed: Vec<String>,
+    /// Why failed ones did whose addresses are of no use on this machine.
+    not_local: Vec<String>,
     /// Ports that failed on some of their addresses.
     partly: Vec<String>,
     pending: usize,
@@ -214,6 +215,10 @@ fn run_listeners(
         let waiting = listener.ports.iter().any(|port| *state(port) == PortFact::Pending);
         if failures.len() == listener.ports.len() {
             tally.failed.push(listener.name.to_string());
+            let not_local = |port| *state(port) == PortFact::Failed(BindFailure::NotLocal);
+            if listener.ports.iter().all(not_local) {
+                tally.not_local.extend(failures.iter().cloned());
+            }
             found.push(listener.find(Code::PortUnavailable, failures.join("; ")));
             continue;
         }
@@ -233,7 +238,9 @@ fn judge_gateway(frame: &GatewayFrame, tally: &Tally, own: &Tally) -> Vec<Diagno
         found.push(Diagnostic::new(code, whole(&frame.object), Target::Gateway, message));
     };
     let good = frame.listeners.iter().filter(|listener| listener.accepted).count();
-    if !own.failed.is_empty() && own.failed.len() == good {
+    if own.failed.len() == good && !own.not_local.is_empty() {
+        find(Code::AddressNotUsable, own.not_local.join("; "));
+    } else if !own.failed.is_empty() && own.failed.len() == good {
         find(Code::GatewayPortsUnavailable, "no port of the Gateway can be bound".to_owned());
     } else if !own.failed.is_empty() {
         let names = own.failed.join(", ");

@@ -68,8 +68,10 @@ fn facts(translation: &Translation, wanted: &str, directives: &[(&str, &str)]) -
             let gone = matches!(address, ir::BindAddress::Ip(ip) if absent.contains(ip));
             let fact = if wanted == "pending" {
                 PortFact::Pending
+            } else if gone && wanted.contains("absent") {
+                PortFact::Failed(ir::BindFailure::NotLocal)
             } else if gone || failing.contains(&listener.bind_port) {
-                PortFact::Failed("address already in use".to_owned())
+                PortFact::Failed(ir::BindFailure::Other("address already in use".to_owned()))
             } else {
                 PortFact::Bound
             };

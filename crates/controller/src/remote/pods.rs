@@ -153,7 +153,7 @@ impl Pods {
 mod tests {
     use std::sync::Arc;
 
-    use ir::{Ack, BindAddress, PortAck, PortKey, Revision, Transport};
+    use ir::{Ack, BindAddress, BindFailure, PortAck, PortKey, Revision, Transport};
     use link::{Event, GatewayUid, ProxyName};
     use translate::PortFact;
 
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    fn acked(revision: Revision, result: Result<(), String>) -> Event {
+    fn acked(revision: Revision, result: Result<(), BindFailure>) -> Event {
         let key = PortKey { address: BindAddress::Any, port: 8080, transport: Transport::Tcp };
         Event::Acked {
             gateway: GatewayUid::new("uid").unwrap(),
@@ -197,11 +197,11 @@ mod tests {
         assert!(!pods.facts(&ready).acknowledged);
         pods.take(acked(revision(1, 4), Ok(())));
         assert!(!pods.facts(&ready).acknowledged, "the pod serves what was before");
-        pods.take(acked(revision(1, 5), Err("in use".to_owned())));
+        pods.take(acked(revision(1, 5), Err(BindFailure::InUse)));
         assert!(pods.facts(&ready).acknowledged);
         assert!(!pods.facts(&Report::default()).acknowledged, "no pod is ready");
         let port = pods.facts(&ready).ports.into_values().next();
-        assert_eq!(port, Some(PortFact::Failed("in use".to_owned())));
+        assert_eq!(port, Some(PortFact::Failed(BindFailure::InUse)));
     }
 
     #[test]

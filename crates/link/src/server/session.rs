@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ir::{Ack, Revision};
+use ir::{Ack, BindFailure, Revision};
 use rustls_pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, BufReader, BufWriter, ReadHalf, WriteHalf, split},
@@ -275,8 +275,13 @@ impl<'a> Session<'a> {
             self.waiting = None;
         }
         ack.ports.truncate(PORTS_MAX);
-        for reason in ack.ports.iter_mut().filter_map(|port| port.result.as_mut().err()) {
-            reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        for failure in ack.ports.iter_mut().filter_map(|port| port.result.as_mut().err()) {
+            match failure {
+                BindFailure::Other(words) => {
+                    words.truncate(words.floor_char_boundary(REASON_BYTES_MAX));
+                }
+                BindFailure::InUse | BindFailure::Denied | BindFailure::NotLocal => {}
+            }
         }
         self.tell(|session| Event::Acked {
             gateway: session.peer.gateway.clone(),

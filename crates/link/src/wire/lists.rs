@@ -10,15 +10,15 @@ use std::sync::{Arc, LazyLock};
 
 use ir::{
     Ack, Action, Attachment, Authorities, Backend, BackendProtocol, Balance, BindAddress,
-    CallMatch, Certificate, CertificateId, CipherSuite, ClientValidation, ClientValidationMode,
-    Cluster, ClusterId, ConnectionSettings, CookieLifetime, Cors, CorsOrigin, Endpoint,
-    EndpointSet, EndpointState, EndpointsKey, EscapedSlashes, FailReason, Filter, Fraction,
-    Gateway, HeaderMatch, HeaderModifier, HostPattern, HttpRoute, HttpSettings, L4Route, Listener,
-    ListenerId, Locality, Match, Mirror, Origin, Outlier, PathMatch, PathModifier, PortAck,
-    PortKey, PrivateKey, Protocol, ProxyProtocol, QueryMatch, Redirect, Retry, RetryBudget,
-    Revision, Rewrite, RouteKind, Rule, SessionPersistence, SessionPlace, SubjectAltName, Target,
-    Timeouts, TlsOptions, TlsTermination, TlsVersion, Transport, TrustBundle, TrustBundleId,
-    TrustedPeers, UpstreamTls, ValueMatch,
+    BindFailure, CallMatch, Certificate, CertificateId, CipherSuite, ClientValidation,
+    ClientValidationMode, Cluster, ClusterId, ConnectionSettings, CookieLifetime, Cors, CorsOrigin,
+    Endpoint, EndpointSet, EndpointState, EndpointsKey, EscapedSlashes, FailReason, Filter,
+    Fraction, Gateway, HeaderMatch, HeaderModifier, HostPattern, HttpRoute, HttpSettings, L4Route,
+    Listener, ListenerId, Locality, Match, Mirror, Origin, Outlier, PathMatch, PathModifier,
+    PortAck, PortKey, PrivateKey, Protocol, ProxyProtocol, QueryMatch, Redirect, Retry,
+    RetryBudget, Revision, Rewrite, RouteKind, Rule, SessionPersistence, SessionPlace,
+    SubjectAltName, Target, Timeouts, TlsOptions, TlsTermination, TlsVersion, Transport,
+    TrustBundle, TrustBundleId, TrustedPeers, UpstreamTls, ValueMatch,
 };
 
 use super::{
@@ -240,6 +240,7 @@ wire! {
     struct Revision { epoch, sequence }
     struct Ack { revision, ports }
     struct PortAck { key, result }
+    enum BindFailure { 0 => InUse, 1 => Denied, 2 => NotLocal, 3 => Other(words) }
     struct PortKey { address, port, transport }
     enum Transport { 0 => Tcp, 1 => Udp }
 }

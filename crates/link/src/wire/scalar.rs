@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use ir::{FieldName, FieldValue, ObjectRef, Pattern, PrivateKey};
+use ir::{BindFailure, FieldName, FieldValue, ObjectRef, Pattern, PrivateKey};
 
 use super::{
     WireError,
@@ -140,13 +140,13 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
     }
 }
 
-impl Wire for Result<(), String> {
+impl Wire for Result<(), BindFailure> {
     fn put(&self, out: &mut Encoder) {
         self.as_ref().err().cloned().put(out);
     }
 
     fn take(input: &mut Decoder<'_>) -> Result<Self, WireError> {
-        let error: Option<String> = Wire::take(input)?;
+        let error: Option<BindFailure> = Wire::take(input)?;
         Ok(error.map_or(Ok(()), Err))
     }
 }

@@ -9,10 +9,10 @@ use std::{
 };
 
 use ir::{
-    Ack, Action, Attachment, Backend, BackendProtocol, BindAddress, Cluster, ClusterId,
-    ConnectionSettings, Endpoint, EndpointMap, EndpointSet, EndpointState, Gateway, HttpRoute,
-    HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin, PathMatch, PortAck,
-    PortKey, Protocol, Revision, RouteKind, Rule, Target, Timeouts, Transport,
+    Ack, Action, Attachment, Backend, BackendProtocol, BindAddress, BindFailure, Cluster,
+    ClusterId, ConnectionSettings, Endpoint, EndpointMap, EndpointSet, EndpointState, Gateway,
+    HttpRoute, HttpSettings, IrSet, Listener, ListenerId, Match, ObjectRef, Origin, PathMatch,
+    PortAck, PortKey, Protocol, Revision, RouteKind, Rule, Target, Timeouts, Transport,
 };
 use link::{
     Authority, Client, ClientOptions, Config, Event, GatewayUid, Identity, Lifetimes, ProxyName,
@@ -144,7 +144,7 @@ pub(crate) fn ack(update: &Update) -> Ack {
         revision: update.revision,
         ports: vec![
             PortAck { key, result: Ok(()) },
-            PortAck { key: failed, result: Err("in use by another process".to_owned()) },
+            PortAck { key: failed, result: Err(BindFailure::Other("a reason".to_owned())) },
         ],
     }
 }

@@ -265,7 +265,9 @@ impl Run<'_, '_> {
         }
         match ended {
             Ok(End::Complete) => {
-                if self.flow.reusable {
+                // A connection that told who the client is serves no other client.
+                let shared = self.plan.cluster.id.0.proxy_protocol.is_none();
+                if self.flow.reusable && shared {
                     let most = self.worker.limits.pool_per_endpoint;
                     pool::give(pick.entry(), upstream, self.worker.clock.now(), most);
                     self.worker.deadlines.nudge();

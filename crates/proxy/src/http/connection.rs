@@ -21,6 +21,7 @@ use crate::{
         scratch::Scratch,
     },
     http2::server,
+    l4::proxy_protocol::Hop,
     observe::{
         metrics::{count, count_bytes},
         reason::Reason,
@@ -335,6 +336,12 @@ impl Connection {
             }
         })
         .await;
+    }
+
+    /// Who the client is, for endpoints that are told by the PROXY protocol.
+    pub(crate) fn hop(&self) -> Option<Hop> {
+        let destination = self.stream.local_addr()?;
+        Some(Hop { source: self.peer, destination })
     }
 
     /// Counts one request.

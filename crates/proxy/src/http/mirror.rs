@@ -18,7 +18,12 @@ use crate::{
     http::{connection::Connection, request::Plan, scratch::Scratch},
     observe::metrics::count,
     timer::Slot,
-    upstream::{balance, connect::connect, endpoints::ClusterState, stream::UpstreamStream},
+    upstream::{
+        balance,
+        connect::{Dial, connect},
+        endpoints::ClusterState,
+        stream::UpstreamStream,
+    },
     worker::Worker,
 };
 
@@ -155,7 +160,8 @@ async fn send(
     let pick = balance::pick(cluster, &worker.random, &[]).ok_or(io::ErrorKind::NotConnected)?;
     let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     let address = pick.entry().endpoint.address;
-    let connected = connect(worker, &timer, cluster, address, None).await;
+    let dial = Dial { cluster, address, client: None, deadline: None };
+    let connected = connect(worker, &timer, &dial).await;
     let mut upstream = connected.map_err(|error| io::Error::other(error.reason.as_str()))?;
     timer.arm(IDLE);
     let mut copy = Copy {

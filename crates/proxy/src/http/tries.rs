@@ -80,6 +80,7 @@ impl<'t> Tries<'t> {
                 timer: &connection.timer,
                 cluster: plan.cluster,
                 entry: pick.entry(),
+                client: plan.cluster.id.0.proxy_protocol.and_then(|_| connection.hop()),
                 fresh: self.fresh,
                 deadline: self.deadline,
             };

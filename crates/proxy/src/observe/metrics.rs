@@ -8,7 +8,7 @@ use std::{
 
 use ir::Table;
 
-use crate::observe::reason::Reason;
+use crate::observe::{l4::L4Series, reason::Reason};
 
 /// Upper bounds of the duration buckets, in microseconds; one more bucket holds the rest.
 pub const DURATION_BUCKETS: [u64; 12] = [
@@ -54,6 +54,13 @@ totals! {
     tunnels = "portcullis_tunnels_total", "counter", "Connections upgraded to another protocol.";
     mirrored = "portcullis_mirror_requests_total", "counter", "Mirror requests sent.";
     mirror_drops = "portcullis_mirror_drops_total", "counter", "Mirror requests dropped: over a limit, no endpoint, or failed.";
+    l4_in = "portcullis_l4_received_bytes_total", "counter", "Bytes received from clients of ended TCP and TLS connections and UDP flows.";
+    l4_out = "portcullis_l4_sent_bytes_total", "counter", "Bytes sent to clients of ended TCP and TLS connections and UDP flows.";
+    proxy_header_errors = "portcullis_proxy_header_errors_total", "counter", "Connections closed for want of a valid PROXY protocol header from a trusted peer.";
+    udp_received = "portcullis_udp_datagrams_received_total", "counter", "Datagrams received from clients.";
+    udp_sent = "portcullis_udp_datagrams_sent_total", "counter", "Datagrams sent to clients.";
+    udp_drops = "portcullis_udp_datagrams_dropped_total", "counter", "Datagrams dropped: no way, no room, or a full queue.";
+    udp_evictions = "portcullis_udp_flows_evicted_total", "counter", "UDP flows ended to make room for another.";
     log_drops = "portcullis_access_log_dropped_total", "counter", "Access log lines dropped.";
 }
 
@@ -340,6 +347,7 @@ impl Counters {
             reasons: reasons.map(|(reason, cell)| (*reason, cell.get())).collect(),
             series: Vec::new(),
             limits: Vec::new(),
+            l4: Vec::new(),
         }
     }
 }
@@ -354,6 +362,8 @@ pub struct MetricsSnapshot {
     pub series: Vec<Series>,
     /// The bounds that are in force, by name.
     pub limits: Vec<(&'static str, u64)>,
+    /// TCP, TLS and UDP, sorted by labels.
+    pub l4: Vec<L4Series>,
 }
 
 impl MetricsSnapshot {
@@ -375,6 +385,16 @@ impl MetricsSnapshot {
                     }
                 }
                 Err(place) => self.series.insert(place, series),
+            }
+        }
+        for series in other.l4 {
+            match self.l4.binary_search_by(|known| known.labels.cmp(&series.labels)) {
+                Ok(found) => {
+                    if let Some(known) = self.l4.get_mut(found) {
+                        known.add(&series);
+                    }
+                }
+                Err(place) => self.l4.insert(place, series),
             }
         }
     }

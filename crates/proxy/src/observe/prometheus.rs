@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::observe::metrics::{DURATION_BUCKETS, Labels, MetricsSnapshot, Series};
+use crate::observe::{
+    l4::L4Series,
+    metrics::{DURATION_BUCKETS, Labels, MetricsSnapshot, Series},
+};
 
 /// Renders every counter, in a stable order (text format 0.0.4).
 pub fn render_prometheus(snapshot: &MetricsSnapshot) -> String {
@@ -43,7 +46,44 @@ pub fn render_prometheus(snapshot: &MetricsSnapshot) -> String {
     for series in &snapshot.series {
         line(&mut out, name, &label_text(&series.labels), &series.sent.to_string());
     }
+    l4(&mut out, &snapshot.l4);
     out
+}
+
+fn l4(out: &mut String, all: &[L4Series]) {
+    let rows: [(&str, &str, &str, fn(&L4Series) -> u64); 5] = [
+        (
+            "portcullis_l4_begun_total",
+            "counter",
+            "Connections and UDP flows by route and backend.",
+            |s| s.begun,
+        ),
+        ("portcullis_l4_open", "gauge", "Connections and UDP flows open now.", |s| s.open),
+        (
+            "portcullis_l4_failed_total",
+            "counter",
+            "Connections and UDP flows that ended with a reason.",
+            |s| s.failed,
+        ),
+        (
+            "portcullis_l4_route_received_bytes_total",
+            "counter",
+            "Bytes from clients by route and backend.",
+            |s| s.received,
+        ),
+        (
+            "portcullis_l4_route_sent_bytes_total",
+            "counter",
+            "Bytes to clients by route and backend.",
+            |s| s.sent,
+        ),
+    ];
+    for (name, kind, help, value) in rows {
+        head(out, name, kind, help);
+        for series in all {
+            line(out, name, &label_text(&series.labels), &value(series).to_string());
+        }
+    }
 }
 
 fn durations(out: &mut String, all: &[Series]) {

@@ -48,9 +48,11 @@ reasons! {
     Draining = 503, "draining", "The gateway is shutting down.";
     ExpectationFailed = 417, "expectation_failed", "The request expects something other than 100-continue.";
     FilterFailed = 500, "filter_failed", "A filter of the rule has no valid result for this request.";
+    FlowEvicted = 0, "flow_evicted", "A UDP flow made room for another.";
     HeadTimeout = 408, "head_timeout", "The client did not complete its request head in time.";
     HeadTooLarge = 431, "head_too_large", "The request head, one of its fields or their number exceeds a limit.";
     Http2Preface = 505, "http2_preface", "The client began HTTP/2 where it cannot begin: after a request of HTTP/1.1, or over TLS without negotiating it.";
+    IdleTimeout = 0, "idle_timeout", "Neither side of a TCP or TLS connection sent a byte for too long.";
     InvalidBackend = 500, "invalid_backend", "The chosen backend reference does not resolve.";
     MethodNotAllowed = 405, "method_not_allowed", "CONNECT and TRACE are not served.";
     Misdirected = 421, "misdirected", "The host belongs to another listener than the one the TLS connection was made for, or that listener changed.";
@@ -60,10 +62,11 @@ reasons! {
     NoRoute = 404, "no_route", "No rule of the listener matches the request.";
     NotImplemented = 501, "not_implemented", "The request uses a transfer coding or a method that is not implemented.";
     OptionsAsterisk = 200, "options_asterisk", "OPTIONS * asks about the gateway itself.";
+    ProxyHeader = 0, "proxy_header", "The connection did not begin with a valid PROXY protocol header from a trusted peer.";
     Redirect = 0, "redirect", "The rule answers with a redirect.";
     RequestTimeout = 504, "request_timeout", "The whole exchange took longer than the rule's request timeout.";
     ResponseAborted = 0, "response_aborted", "The backend failed after its response head was passed on; the client's connection was cut.";
-    Shed = 503, "shed", "The gateway is at a limit and refused the work.";
+    Shed = 503, "shed", "The gateway or the listener is at a limit and refused the work.";
     TargetTooLong = 414, "target_too_long", "The request target exceeds the limit.";
     UnsupportedProtocol = 500, "unsupported_protocol", "The backend's application protocol is not served yet.";
     UnsupportedRule = 500, "unsupported_rule", "The rule uses a filter or field that cannot be served.";

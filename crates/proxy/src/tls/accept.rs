@@ -19,10 +19,16 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    accept::{Open, PortState},
+    accept::{Open, Permit, PortState},
     http::connection,
+    l4::{
+        plan::{Plan, plan},
+        record::{Kind, Record},
+        tcp::{self, Client},
+    },
     observe::metrics::count,
     stream::Stream,
+    timer::Slot,
     tls::{
         client_hello::{ClientHello, Peek, peek},
         replay::Replay,
@@ -57,7 +63,7 @@ fn validation_of(listener: &Listener) -> Option<&Arc<ClientValidation>> {
 
 /// Serves a connection on a TLS port to its end.
 pub(crate) async fn serve(
-    open: Open,
+    mut open: Open,
     worker: Rc<Worker>,
     port: Rc<PortState>,
     tcp: TcpStream,
@@ -69,12 +75,20 @@ pub(crate) async fn serve(
     }
     let handshaking = Handshaking::new(&worker);
     // Boxed: it is large, and gone when the connection idles.
-    let shaken = Box::pin(handshake(&worker, &port, tcp)).await;
+    let begun = Box::pin(begin(&worker, &port, tcp, peer)).await;
     drop(handshaking);
-    match shaken {
-        Some((stream, context)) => {
+    match begun {
+        Some(Begun::Http(stream, context, permit)) => {
+            open.keep(permit);
             count(&worker.counters.totals.handshakes);
             connection::serve_tls(open, worker, port, stream, peer, context).await;
+        }
+        Some(Begun::Stream(forwarding)) => {
+            let Forwarding { timer, plan, client, record } = *forwarding;
+            if record.kind == Kind::TlsTerminate {
+                count(&worker.counters.totals.handshakes);
+            }
+            tcp::forward(&worker, &timer, &plan, client, record).await;
         }
         None => count(&worker.counters.totals.handshake_errors),
     }
@@ -96,55 +110,99 @@ impl Drop for Handshaking<'_> {
     }
 }
 
-async fn handshake(
+/// What a connection turned out to carry.
+enum Begun {
+    Http(Stream, TlsContext, Option<Permit>),
+    Stream(Box<Forwarding>),
+}
+
+/// A connection that goes to a backend as a stream of bytes.
+struct Forwarding {
+    timer: Slot,
+    plan: Plan,
+    client: Client,
+    record: Record,
+}
+
+/// Reads the ClientHello, chooses the listener by its server name, and terminates TLS where the
+/// listener says so. No alert where no listener or route fits: the port does not exist for that
+/// name.
+async fn begin(
     worker: &Rc<Worker>,
     port: &PortState,
     mut tcp: TcpStream,
-) -> Option<(Stream, TlsContext)> {
+    peer: SocketAddr,
+) -> Option<Begun> {
+    let start = worker.clock.now();
     let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     timer.arm(worker.limits.handshake_timeout);
     let (head, hello) = {
-        let mut reading = pin!(read_hello(&mut tcp, worker.limits.client_hello));
-        poll_fn(|cx| match reading.as_mut().poll(cx) {
-            Poll::Pending if timer.expired() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(read) => Poll::Ready(read.ok().flatten()),
-        })
-        .await?
+        let reading = read_hello(&mut tcp, worker.limits.client_hello);
+        within(&timer, reading).await?.ok().flatten()?
     };
-    // No alert when no listener fits: the port does not exist for that name.
-    let (config, context) = choose(worker, port, &hello)?;
-    let accepting = TlsAcceptor::from(config).accept(Replay::new(head, tcp));
-    let mut accepting = pin!(accepting);
-    let stream = poll_fn(|cx| match accepting.as_mut().poll(cx) {
-        Poll::Pending if timer.expired() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
-    })
-    .await?;
-    Some((Stream::Tls(Box::new(stream)), context))
+    let table = worker.table()?;
+    let name = hello.server_name.as_deref().unwrap_or_default();
+    let found = table.table().ports.get(&port.key)?.listener_for(name)?;
+    let index = usize::try_from(found.index.0).ok()?;
+    let config = table.generation.tls.get(index)?.clone();
+    let kind = match &found.listener.protocol {
+        Protocol::Https(_) => {
+            let context = TlsContext::of(&found.listener);
+            let permit = match table.permit(found) {
+                Ok(permit) => permit,
+                Err(reason) => {
+                    worker.counters.reason(reason);
+                    return None;
+                }
+            };
+            drop(table);
+            let stream = shake(&timer, config?, head, tcp).await?;
+            return Some(Begun::Http(stream, context, permit));
+        }
+        Protocol::TlsPassthrough => Kind::TlsPassthrough,
+        Protocol::TlsTerminate(_) => Kind::TlsTerminate,
+        Protocol::Http | Protocol::Tcp | Protocol::Udp => return None,
+    };
+    let mut record = Record::new(kind, start, peer);
+    record.server_name.clone_from(&hello.server_name);
+    let plan = match plan(worker, &table, found, Some(name), &mut record.known) {
+        Ok(plan) => plan,
+        Err(reason) => {
+            tcp::refuse(worker, Stream::Plain(tcp), reason, record);
+            return None;
+        }
+    };
+    // The handshake may take long, and must not keep an old table.
+    drop(table);
+    let client = if kind == Kind::TlsTerminate {
+        let stream = shake(&timer, config?, head, tcp).await?;
+        Client { stream, head: Vec::new(), peer }
+    } else {
+        Client { stream: Stream::Plain(tcp), head, peer }
+    };
+    Some(Begun::Stream(Box::new(Forwarding { timer, plan, client, record })))
 }
 
-/// The listener that the server name selects, when it terminates TLS for HTTP.
-fn choose(
-    worker: &Worker,
-    port: &PortState,
-    hello: &ClientHello,
-) -> Option<(Arc<ServerConfig>, TlsContext)> {
-    let table = worker.table()?;
-    let entry = table.table().ports.get(&port.key)?;
-    let found = entry.listener_for(hello.server_name.as_deref().unwrap_or_default())?;
-    match &found.listener.protocol {
-        Protocol::Https(_) => {}
-        Protocol::Http
-        | Protocol::TlsPassthrough
-        | Protocol::TlsTerminate(_)
-        | Protocol::Tcp
-        | Protocol::Udp => return None,
-    }
-    let index = usize::try_from(found.index.0).ok()?;
-    let config = table.generation.tls.get(index)?.clone()?;
-    Some((config, TlsContext::of(&found.listener)))
+async fn shake(
+    timer: &Slot,
+    config: Arc<ServerConfig>,
+    head: Vec<u8>,
+    tcp: TcpStream,
+) -> Option<Stream> {
+    let accepting = TlsAcceptor::from(config).accept(Replay::new(head, tcp));
+    let stream = within(timer, accepting).await?.ok()?;
+    Some(Stream::Tls(Box::new(stream)))
+}
+
+/// The outcome of `work`, unless the timer fires before.
+async fn within<T>(timer: &Slot, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Pending if timer.expired() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+    })
+    .await
 }
 
 /// Reads until the ClientHello is complete; `None` when it is not one, or too large.

@@ -9,9 +9,13 @@ use std::{
     time::Instant,
 };
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpSocket, TcpStream},
+};
 
 use crate::{
+    l4::proxy_protocol::{self, Hop},
     observe::{metrics::count, reason::Reason},
     timer::Slot,
     tls::upstream::{Security, failure_label},
@@ -33,20 +37,28 @@ impl ConnectError {
     }
 }
 
-/// Connects to an endpoint of `cluster` within the connect limit and before `deadline`. `timer` is
-/// the caller's, and is armed anew. What fails may be tried at another endpoint: nothing was sent.
+/// Which endpoint is wanted.
+pub(crate) struct Dial<'a> {
+    pub(crate) cluster: &'a ClusterState,
+    pub(crate) address: SocketAddr,
+    /// Told to an endpoint whose cluster asks for the PROXY protocol; `None` where the connection
+    /// serves many clients or none.
+    pub(crate) client: Option<Hop>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// Connects to an endpoint within the connect limit and before the deadline. `timer` is the
+/// caller's, and is armed anew. What fails may be tried at another endpoint: nothing was sent.
 ///
 /// # Errors
 /// A timeout, a refusal, or a TLS handshake that failed; never plaintext instead of TLS.
 pub(crate) async fn connect(
     worker: &Worker,
     timer: &Slot,
-    cluster: &ClusterState,
-    address: SocketAddr,
-    deadline: Option<Instant>,
+    dial: &Dial<'_>,
 ) -> Result<UpstreamStream, ConnectError> {
-    timer.arm_until(worker.limits.connect, deadline);
-    let mut opening = pin!(open(cluster, address));
+    timer.arm_until(worker.limits.connect, dial.deadline);
+    let mut opening = pin!(open(dial));
     let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {
         Poll::Ready(opened) => Poll::Ready(Some(opened)),
         Poll::Pending if timer.expired() => Poll::Ready(None),
@@ -59,7 +71,7 @@ pub(crate) async fn connect(
             return Ok(stream);
         }
         Some(Err(error)) => error,
-        None if deadline.is_some_and(|deadline| deadline <= worker.clock.now()) => {
+        None if dial.deadline.is_some_and(|deadline| deadline <= worker.clock.now()) => {
             ConnectError::of(Reason::RequestTimeout)
         }
         None => ConnectError::of(Reason::ConnectTimeout),
@@ -68,8 +80,8 @@ pub(crate) async fn connect(
     Err(error)
 }
 
-async fn open(cluster: &ClusterState, address: SocketAddr) -> Result<UpstreamStream, ConnectError> {
-    let security = cluster.security.borrow().clone();
+async fn open(dial: &Dial<'_>) -> Result<UpstreamStream, ConnectError> {
+    let security = dial.cluster.security.borrow().clone();
     let tls = match security {
         Security::Plain => None,
         Security::Tls(tls) => Some(tls),
@@ -78,7 +90,7 @@ async fn open(cluster: &ClusterState, address: SocketAddr) -> Result<UpstreamStr
             return Err(ConnectError { reason, detail: "settings" });
         }
     };
-    let tcp = open_tcp(address).await.map_err(|error| {
+    let tcp = open_tcp(dial).await.map_err(|error| {
         let timed_out = error.kind() == io::ErrorKind::TimedOut;
         let reason = if timed_out { Reason::ConnectTimeout } else { Reason::ConnectRefused };
         ConnectError::of(reason)
@@ -87,17 +99,21 @@ async fn open(cluster: &ClusterState, address: SocketAddr) -> Result<UpstreamStr
     // Boxed: a handshake is large, and those who connect in plaintext need not carry it.
     Box::pin(tls.connect(tcp)).await.map_err(|error| {
         let (reason, detail) = (Reason::UpstreamTlsHandshake, failure_label(&error));
-        tracing::debug!(%address, %error, "a tls handshake with an endpoint failed");
+        tracing::debug!(address = %dial.address, %error, "a tls handshake with an endpoint failed");
         ConnectError { reason, detail }
     })
 }
 
-/// Without delayed small writes.
-async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = match address {
+/// Without delayed small writes; with the PROXY protocol's header where it is asked for.
+async fn open_tcp(dial: &Dial<'_>) -> io::Result<TcpStream> {
+    let socket = match dial.address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_nodelay(true)?;
-    socket.connect(address).await
+    let mut tcp = socket.connect(dial.address).await?;
+    if let Some(version) = dial.cluster.id.0.proxy_protocol {
+        tcp.write_all(&proxy_protocol::header(version, dial.client)).await?;
+    }
+    Ok(tcp)
 }

@@ -7,10 +7,11 @@ use ir::BackendProtocol;
 
 use crate::{
     http2::pool::{self as links, Take},
+    l4::proxy_protocol::Hop,
     observe::{metrics::count, reason::Reason},
     timer::Slot,
     upstream::{
-        connect::{ConnectError, connect},
+        connect::{ConnectError, Dial, connect},
         endpoints::{ClusterState, EndpointEntry},
         pool,
         stream::UpstreamStream,
@@ -25,6 +26,8 @@ pub(crate) struct Reach<'a> {
     pub(crate) timer: &'a Slot,
     pub(crate) cluster: &'a ClusterState,
     pub(crate) entry: &'a EndpointEntry,
+    /// Told to endpoints by the PROXY protocol, where the connection is for this client alone.
+    pub(crate) client: Option<Hop>,
     /// Idle connections of HTTP/1.1 are not taken.
     pub(crate) fresh: bool,
     pub(crate) deadline: Option<Instant>,
@@ -60,8 +63,17 @@ impl Reach<'_> {
     }
 
     async fn connect(&self) -> Result<UpstreamStream, ConnectError> {
-        let address = self.entry.endpoint.address;
-        connect(self.worker, self.timer, self.cluster, address, self.deadline).await
+        let alone = match self.cluster.id.0.protocol {
+            BackendProtocol::Http1 | BackendProtocol::Tcp | BackendProtocol::Udp => true,
+            BackendProtocol::Http2 | BackendProtocol::Negotiated => false,
+        };
+        let dial = Dial {
+            cluster: self.cluster,
+            address: self.entry.endpoint.address,
+            client: self.client.filter(|_| alone),
+            deadline: self.deadline,
+        };
+        connect(self.worker, self.timer, &dial).await
     }
 
     /// A place on an HTTP/2 connection.

@@ -4,8 +4,10 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -67,6 +69,16 @@ impl UpstreamStream {
         }
     }
 
+    /// Closing will reset the connection: what the endpoint has is not the whole.
+    pub(crate) fn reset(&mut self) {
+        match self {
+            Self::Plain(tcp) => reset_on_close(tcp),
+            Self::Tls(tls) => reset_on_close(tls.get_ref().0),
+            // Dropping an unfinished stream resets it.
+            Self::Http2(_) => {}
+        }
+    }
+
     /// Whether the endpoint neither closed the connection nor sent anything unasked. Looks at the
     /// readiness that the event loop noted; a system call only where TLS has something to say of
     /// its own (session tickets).
@@ -108,6 +120,13 @@ impl UpstreamStream {
 
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self, Self::Http2(_))
+    }
+}
+
+/// Makes the kernel send RST in place of FIN.
+pub(crate) fn reset_on_close(tcp: &TcpStream) {
+    if let Err(error) = SockRef::from(tcp).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "a connection is closed without a reset");
     }
 }
 

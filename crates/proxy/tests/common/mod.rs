@@ -18,10 +18,13 @@ use proxy::{AccessLog, Limits, Proxy, ProxyConfig, ProxyHandle};
 use testkit::ports::Port;
 use tokio::runtime::Runtime;
 
+mod l4;
 mod tls;
 
 #[allow(unused_imports, reason = "not every test uses every helper")]
-pub use tls::{https, secured, tls_policy};
+pub use l4::{L4Kind, tcp_cluster};
+#[allow(unused_imports, reason = "not every test uses every helper")]
+pub use tls::{https, secured, terminate, tls_policy};
 
 pub const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

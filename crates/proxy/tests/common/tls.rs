@@ -45,6 +45,12 @@ pub fn https(ids: &[&str]) -> Protocol {
     Protocol::Https(TlsTermination { certificates, ..TlsTermination::default() })
 }
 
+/// TLS terminated to a stream, with these certificates.
+pub fn terminate(ids: &[&str]) -> Protocol {
+    let certificates = ids.iter().map(|id| CertificateId((*id).into())).collect();
+    Protocol::TlsTerminate(TlsTermination { certificates, ..TlsTermination::default() })
+}
+
 /// Believes these bundles for the server name.
 pub fn tls_policy(server_name: &str, bundles: Vec<TrustBundleId>) -> UpstreamTls {
     UpstreamTls {

@@ -109,7 +109,8 @@ fn facts(translation: &Translation, fail: bool) -> Facts {
         for address in &listener.addresses {
             let transport = ir::PortKind::of(&listener.protocol).transport();
             let key = PortKey { address: *address, port: listener.bind_port, transport };
-            let fact = if fail { PortFact::Failed("in use".into()) } else { PortFact::Bound };
+            let fact =
+                if fail { PortFact::Failed(ir::BindFailure::InUse) } else { PortFact::Bound };
             facts.ports.insert(key, fact);
         }
     }
