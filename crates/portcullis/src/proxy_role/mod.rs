@@ -124,7 +124,7 @@ fn report_ports(ack: &Ack) -> bool {
     let failed = ack.ports.iter().filter_map(|port| Some((port.key, port.result.as_ref().err()?)));
     let mut any = false;
     for (port, why) in failed {
-        tracing::warn!(%port, why, "port cannot be bound; it is tried again");
+        tracing::warn!(%port, %why, "port cannot be bound; it is tried again");
         any = true;
     }
     any
