@@ -106,11 +106,7 @@ impl Reader {
         };
         assert!(text.starts_with("curl "), "$ {text} is neither run nor listed in NOT_RUN");
         let server = self.server.as_ref().expect("the page starts a server first");
-        let text = text.replace("127.0.0.1:9180", "HEALTH").replace("127.0.0.1:9181", "ADMIN");
-        server
-            .adapt(&text)
-            .replace("HEALTH", &server.health.to_string())
-            .replace("ADMIN", &server.admin.to_string())
+        server.adapt(text)
     }
 }
 

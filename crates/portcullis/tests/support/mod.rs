@@ -77,11 +77,15 @@ impl Server {
 
     /// A command of a document with this server's address and ports.
     pub fn adapt(&self, command: &str) -> String {
-        let mut text = command.replace("127.0.0.1", &self.address);
-        for port in [8080_u16, 8081, 8443] {
-            text = text.replace(&format!(":{port}"), &format!(":{}", port + OFFSET));
+        let text = command.replace("127.0.0.1:9180", "HEALTH").replace("127.0.0.1:9181", "ADMIN");
+        let mut text = text.replace("127.0.0.1", &self.address);
+        for port in [5353_u16, 5432, 8080, 8081, 8443] {
+            for before in [':', '/'] {
+                let theirs = format!("{before}{port}");
+                text = text.replace(&theirs, &format!("{before}{}", port + OFFSET));
+            }
         }
-        text
+        text.replace("HEALTH", &self.health.to_string()).replace("ADMIN", &self.admin.to_string())
     }
 }
 
@@ -171,13 +175,18 @@ pub fn steps(document: &str) -> Vec<Step> {
 
 /// Runs a shell command in the workspace; what it printed on standard output.
 pub fn shell(command: &str) -> String {
+    shell_in(&workspace(), command)
+}
+
+/// Runs a shell command in a folder; what it printed on standard output.
+pub fn shell_in(folder: &Path, command: &str) -> String {
     let command = match command.strip_prefix("portcullis ") {
         Some(rest) => format!("'{}' {rest}", binary()),
         None => command.to_owned(),
     };
     let output = Command::new("bash")
         .args(["-c", &command])
-        .current_dir(workspace())
+        .current_dir(folder)
         .output()
         .expect("bash runs");
     String::from_utf8_lossy(&output.stdout).into_owned()
