@@ -79,7 +79,7 @@ fn listeners_come_and_go_and_their_status_with_them() {
     for name in ["http", "more"] {
         let listener = world.listener("infra/web", name);
         assert_eq!(listener["attachedRoutes"], 1, "{name}");
-        assert_eq!(kinds(&listener), ["HTTPRoute"]);
+        assert_eq!(kinds(&listener), ["HTTPRoute", "GRPCRoute"]);
     }
     world.table("infra/web", 8080, &[("GET b.example /", "one")]);
 

@@ -126,7 +126,7 @@ fn routes_reach_the_listeners_of_the_parent_that_they_name() {
     }
     let attached = |set: &str, listener: &str| {
         let listener = world.listener_of("ListenerSet", set, listener);
-        assert_eq!(kinds(&listener), ["HTTPRoute"]);
+        assert_eq!(kinds(&listener), ["HTTPRoute", "GRPCRoute"]);
         listener["attachedRoutes"].clone()
     };
     assert_eq!(attached("infra/first", "a"), 1);
