@@ -132,6 +132,8 @@ capabilities! {
     x_backends,
     /// Labels and annotations are copied to what is generated for a Gateway.
     infrastructure,
+    /// A Gateway may say from where its addresses must be reachable.
+    address_routability,
 }
 
 impl Capabilities {

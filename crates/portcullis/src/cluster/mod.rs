@@ -97,7 +97,11 @@ async fn remote(args: &ControllerArgs, config: &Config, cluster: &Cluster) -> Re
 fn settings(args: &ControllerArgs, config: &Config) -> Settings {
     let provisions = !args.inline;
     let defaults = Settings::default();
-    let capabilities = Capabilities { infrastructure: provisions, ..defaults.capabilities };
+    let capabilities = Capabilities {
+        infrastructure: provisions,
+        address_routability: provisions,
+        ..defaults.capabilities
+    };
     Settings {
         controller_name: config.controller_name.value.clone(),
         class: config.class.value.clone(),

@@ -22,6 +22,8 @@ const TABLE: &[(&str, Served)] = &[
     ("GRPCRouteRequestHeaderModifier", |c| c.grpc),
     ("Gateway", |_| true),
     ("GatewayAddressEmpty", |c| c.static_addresses),
+    ("GatewayAddressRoutability", |c| c.address_routability),
+    ("GatewayAddressRoutabilityCluster", |c| c.address_routability),
     ("GatewayBackendClientCertificate", |c| c.backend_client_certificate),
     ("GatewayFrontendClientCertificateValidation", |c| c.frontend_client_certificates),
     ("GatewayFrontendClientCertificateValidationInsecureFallback", |c| {
