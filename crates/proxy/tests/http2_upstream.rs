@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Config, Plane, to_http2};
+use common::{Config, Plane, cluster_http2, to, to_http2, with_filters};
 use proxy::{AccessLog, Limits, Reason};
 use std::{sync::Arc, time::Duration};
 use testkit::{
@@ -235,4 +235,27 @@ fn a_client_that_leaves_cancels_its_stream() {
     recorder.wait_for_streams(0);
     assert_eq!(plane.get(HOST, "/").status, 200);
     assert_eq!(recorder.connections(), 1);
+}
+
+#[test]
+fn a_mirror_speaks_the_protocol_of_its_own_backend() {
+    let plane = Plane::start();
+    let (main, mirror) = (testkit::recorder::Recorder::start(), Recorder::start());
+    let mut config = Config::http(plane.number());
+    config.service("app", &[main.addr()]);
+    config.service("shadow", &[mirror.addr()]);
+    let filter = ir::Filter::Mirror(ir::Mirror {
+        origin: config.set.listeners.values().next().unwrap().origin.clone(),
+        target: ir::Target::Cluster(cluster_http2("shadow")),
+        share: ir::Fraction { numerator: 1, denominator: 1 },
+    });
+    config.route("all", vec![with_filters(to("/", "app"), vec![filter])]);
+    plane.apply(&mut config);
+    let request = "POST / HTTP/1.1\r\nhost: a.example\r\ntransfer-encoding: chunked\r\n\r\n\
+                   4\r\nwiki\r\n5\r\npedia\r\n0\r\nx-check: 1\r\n\r\n";
+    assert_eq!(plane.client().send(request).response("POST").status, 200);
+    let seen = mirror.wait_for(1).remove(0);
+    assert_eq!((seen.method.as_str(), seen.body.as_slice()), ("POST", &b"wikipedia"[..]));
+    assert_eq!(seen.trailers, [("x-check".to_owned(), "1".to_owned())]);
+    assert_eq!(main.wait_for(1)[0].body.content, b"wikipedia");
 }

@@ -70,8 +70,7 @@ async fn respond(
     answer.close |= unread || waits || !scratch.request.keep_alive() || connection.is_last();
     let shape = Shape { method: scratch.request.method(), version: scratch.request.version() };
     local::write(worker, scratch, &answer, record, shape);
-    let ended = !local::send(connection, scratch, record).await || answer.close;
-    if ended || connection.stream.is_http2() {
+    if !local::send(connection, scratch, record).await || answer.close {
         return After::Close;
     }
     drain_body(worker, connection, scratch).await
@@ -83,7 +82,7 @@ async fn drain_body(
     connection: &mut Connection,
     scratch: &mut Scratch,
 ) -> After {
-    if scratch.request_body.is_done() {
+    if scratch.request_body.is_done() || connection.stream.is_http2() {
         return After::KeepAlive;
     }
     let mut left = worker.limits.drain_body;
@@ -135,7 +134,7 @@ enum Tried {
     Stale,
     /// It failed in a way that the rule retries.
     Retry,
-    /// An HTTP/2 endpoint did not look at it.
+    /// An HTTP/2 endpoint did not look at it, and another attempt is left.
     Refused,
 }
 
@@ -186,14 +185,7 @@ async fn forward_request<'t>(
                     return respond(worker, connection, scratch, answer, record).await;
                 }
             }
-            Tried::Refused if tries.retries.after_connect() => tries.retries.take(),
-            Tried::Refused => {
-                let answer = Answer::of(Reason::UpstreamRefused);
-                return respond(worker, connection, scratch, answer, record).await;
-            }
-            Tried::Over(After::KeepAlive) if connection.stream.is_http2() => {
-                return After::KeepAlive;
-            }
+            Tried::Refused => tries.retries.take(),
             Tried::Over(After::KeepAlive) => {
                 flow.abandon(&mut scratch.input);
                 return drain_body(worker, connection, scratch).await;
@@ -277,7 +269,11 @@ impl Run<'_, '_> {
             }
             Ok(End::Upgraded) => Tried::Upgraded(upstream),
             Err(Fault::UpstreamClosed) if refused && !heard && self.flow.replayable => {
-                Tried::Refused
+                if self.tries.retries.after_connect() {
+                    Tried::Refused
+                } else {
+                    Tried::Failed(Answer::of(Reason::UpstreamRefused))
+                }
             }
             Err(fault) => self.failed(pick, fault, heard, reused),
         }

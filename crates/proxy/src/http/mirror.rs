@@ -18,12 +18,7 @@ use crate::{
     http::{connection::Connection, request::Plan, scratch::Scratch},
     observe::metrics::count,
     timer::Slot,
-    upstream::{
-        balance,
-        connect::{Dial, connect},
-        endpoints::ClusterState,
-        stream::UpstreamStream,
-    },
+    upstream::{balance, endpoints::ClusterState, reach::Reach, stream::UpstreamStream},
     worker::Worker,
 };
 
@@ -33,7 +28,11 @@ const IDLE: Duration = Duration::from_secs(30);
 /// What the exchange has copied and the mirror has not sent yet.
 #[derive(Default)]
 struct Backlog {
+    /// Head lines, as for a backend of HTTP/1.1.
+    head: Vec<u8>,
+    /// Content, without framing.
     pieces: VecDeque<Vec<u8>>,
+    trailers: Vec<(Vec<u8>, Vec<u8>)>,
     bytes: usize,
     ended: bool,
     /// It lagged too far, or the request ended early: the mirror gives up.
@@ -44,42 +43,39 @@ struct Backlog {
 /// The exchange's end of a mirror. Dropping it before the body ended gives the mirror up.
 pub(crate) struct Tee {
     backlog: Rc<RefCell<Backlog>>,
-    chunked: bool,
     most: usize,
 }
 
 impl Tee {
     pub(crate) fn push(&self, data: &[u8]) {
-        let mut piece = Vec::with_capacity(data.len().saturating_add(16));
-        if self.chunked {
-            http1::write_chunk(&mut piece, data);
-        } else {
-            piece.extend_from_slice(data);
-        }
-        self.add(piece);
-    }
-
-    pub(crate) fn end<'a>(&self, trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
-        let mut last = Vec::new();
-        if self.chunked && http1::write_last_chunk(&mut last, trailers).is_err() {
-            return;
-        }
-        self.add(last);
-        self.backlog.borrow_mut().ended = true;
-    }
-
-    fn add(&self, piece: Vec<u8>) {
         let mut backlog = self.backlog.borrow_mut();
-        backlog.bytes = backlog.bytes.saturating_add(piece.len());
+        backlog.bytes = backlog.bytes.saturating_add(data.len());
         if backlog.bytes > self.most {
             backlog.dropped = true;
             backlog.pieces.clear();
         } else if !backlog.dropped {
-            backlog.pieces.push_back(piece);
+            backlog.pieces.push_back(data.to_vec());
         }
-        if let Some(waker) = backlog.waker.take() {
+        backlog.wake();
+    }
+
+    pub(crate) fn end<'a>(&self, trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        let mut backlog = self.backlog.borrow_mut();
+        backlog.trailers = trailers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        backlog.ended = true;
+        backlog.wake();
+    }
+}
+
+impl Backlog {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.trailers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 }
 
@@ -89,9 +85,7 @@ impl Drop for Tee {
         if !backlog.ended {
             backlog.dropped = true;
         }
-        if let Some(waker) = backlog.waker.take() {
-            waker.wake();
-        }
+        backlog.wake();
     }
 }
 
@@ -132,17 +126,13 @@ fn start_one(
         return None;
     }
     worker.mirrors.set(worker.mirrors.get().saturating_add(1));
-    let backlog = Rc::new(RefCell::new(Backlog::default()));
-    backlog.borrow_mut().pieces.push_back(scratch.to_upstream.bytes.clone());
-    let tee = Tee {
-        backlog: Rc::clone(&backlog),
-        chunked: scratch.request.framing() == BodyFraming::Chunked,
-        most: worker.limits.mirror_backlog,
-    };
-    let method = scratch.request.method();
+    let head = scratch.to_upstream.bytes.clone();
+    let backlog = Rc::new(RefCell::new(Backlog { head, ..Backlog::default() }));
+    let tee = Tee { backlog: Rc::clone(&backlog), most: worker.limits.mirror_backlog };
+    let request = Request { method: scratch.request.method(), framing: scratch.request.framing() };
     let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
-        let sent = send(&worker, &cluster, &backlog, method).await;
+        let sent = send(&worker, &cluster, &backlog, request).await;
         worker.mirrors.set(worker.mirrors.get().saturating_sub(1));
         let totals = &worker.counters.totals;
         count(if sent.is_ok() { &totals.mirrored } else { &totals.mirror_drops });
@@ -150,28 +140,43 @@ fn start_one(
     Some(tee)
 }
 
+/// What the response and the framing depend on.
+#[derive(Clone, Copy)]
+struct Request {
+    method: Method,
+    framing: BodyFraming,
+}
+
 /// Sends the copy and reads the response to its end, which nobody sees.
 async fn send(
     worker: &Rc<Worker>,
     cluster: &ClusterState,
     backlog: &RefCell<Backlog>,
-    method: Method,
+    request: Request,
 ) -> io::Result<()> {
     let pick = balance::pick(cluster, &worker.random, &[]).ok_or(io::ErrorKind::NotConnected)?;
     let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
-    let address = pick.entry().endpoint.address;
-    let dial = Dial { cluster, address, client: None, deadline: None };
-    let connected = connect(worker, &timer, &dial).await;
-    let mut upstream = connected.map_err(|error| io::Error::other(error.reason.as_str()))?;
+    let entry = pick.entry();
+    let reach =
+        Reach { worker, timer: &timer, cluster, entry, client: None, fresh: true, deadline: None };
+    let reached = reach.stream().await;
+    let (mut upstream, _) = reached.map_err(|error| io::Error::other(error.reason.as_str()))?;
     timer.arm(IDLE);
+    let mut piece = std::mem::take(&mut backlog.borrow_mut().head);
+    if let Some(stream) = upstream.http2() {
+        stream.send_head(&piece, !request.framing.has_body())?;
+        piece.clear();
+    }
     let mut copy = Copy {
-        piece: Vec::new(),
+        piece,
         sent: 0,
         done: false,
         received: Buffer::default(),
         head: ResponseHead::new(),
         body: None,
-        method,
+        chunked: request.framing == BodyFraming::Chunked && !upstream.is_http2(),
+        until_end: upstream.is_http2(),
+        method: request.method,
     };
     poll_fn(|cx| copy.poll(cx, worker, &timer, &mut upstream, backlog)).await
 }
@@ -183,6 +188,10 @@ struct Copy {
     received: Buffer,
     head: ResponseHead,
     body: Option<BodyDecoder>,
+    /// Pieces are framed as chunks.
+    chunked: bool,
+    /// The response ends with its stream.
+    until_end: bool,
     method: Method,
 }
 
@@ -248,10 +257,9 @@ impl Copy {
                 match backlog.pieces.pop_front() {
                     Some(piece) => {
                         backlog.bytes = backlog.bytes.saturating_sub(piece.len());
-                        self.piece = piece;
-                        self.sent = 0;
+                        self.take(piece);
                     }
-                    None if backlog.ended => self.done = true,
+                    None if backlog.ended => self.end(upstream, &backlog)?,
                     None => {
                         backlog.waker = Some(cx.waker().clone());
                         return upstream.poll_flush(cx);
@@ -268,6 +276,32 @@ impl Copy {
         upstream.poll_flush(cx)
     }
 
+    fn take(&mut self, piece: Vec<u8>) {
+        self.sent = 0;
+        if self.chunked {
+            self.piece.clear();
+            http1::write_chunk(&mut self.piece, &piece);
+        } else {
+            self.piece = piece;
+        }
+    }
+
+    fn end(&mut self, upstream: &mut UpstreamStream, backlog: &Backlog) -> io::Result<()> {
+        if let Some(stream) = upstream.http2() {
+            self.done = true;
+            return stream.finish(backlog.trailers());
+        }
+        // Once written, the last chunk is a piece, and then there is nothing more.
+        self.done = !std::mem::take(&mut self.chunked);
+        self.sent = 0;
+        self.piece.clear();
+        if !self.done {
+            http1::write_last_chunk(&mut self.piece, backlog.trailers())
+                .map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
     /// Uses what was received; true at the end of the response.
     fn read(&mut self, worker: &Worker) -> io::Result<bool> {
         let limits = &worker.limits.head;
@@ -280,7 +314,13 @@ impl Copy {
                         self.received.consume(head_len);
                         if !self.head.is_interim() {
                             let mut body = BodyDecoder::new();
-                            body.start_response(self.head.framing());
+                            let framing = self.head.framing();
+                            let until_end = self.until_end && framing != BodyFraming::None;
+                            body.start_response(if until_end {
+                                BodyFraming::UntilClose
+                            } else {
+                                framing
+                            });
                             self.body = Some(body);
                         }
                     }

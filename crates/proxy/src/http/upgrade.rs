@@ -33,12 +33,7 @@ pub(crate) async fn tunnel(
     record: &mut Record<'_>,
 ) {
     let idle = worker.limits.tunnel_idle;
-    // A head that came in HTTP/2 left no room behind it.
-    for buffer in [&mut scratch.input, &mut scratch.from_upstream] {
-        if !buffer.has_space() {
-            buffer.grow(worker.limits.buffer_initial, worker.limits.buffer_largest);
-        }
-    }
+    make_room(worker, scratch);
     connection.timer.arm(idle);
     let (mut up, mut down) = (Half::Open, Half::Open);
     let ended: io::Result<()> = poll_fn(|cx| {
@@ -95,6 +90,15 @@ pub(crate) async fn tunnel(
     .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a tunnel ended");
+    }
+}
+
+/// A head that came in HTTP/2 left no room behind it.
+fn make_room(worker: &Worker, scratch: &mut Scratch) {
+    for buffer in [&mut scratch.input, &mut scratch.from_upstream] {
+        if !buffer.has_space() {
+            buffer.grow(worker.limits.buffer_initial, worker.limits.buffer_largest);
+        }
     }
 }
 
