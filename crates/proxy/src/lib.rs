@@ -39,3 +39,28 @@ pub use observe::{
     reason::Reason,
 };
 pub use upstream::endpoints::EndpointStatus;
+
+/// Parsers of what clients send before anything is known of them, for the fuzz targets.
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::{
+        l4::proxy_protocol::{Parsed, parse},
+        tls::client_hello::{Peek, peek},
+    };
+
+    /// The server name of a whole ClientHello; `None` when there is no whole one.
+    pub fn client_hello(bytes: &[u8]) -> Option<Option<String>> {
+        match peek(bytes) {
+            Peek::Complete(hello) => Some(hello.server_name),
+            Peek::Partial | Peek::Invalid => None,
+        }
+    }
+
+    /// The length of a whole PROXY protocol header; `None` when there is no whole one.
+    pub fn proxy_header(bytes: &[u8]) -> Option<usize> {
+        match parse(bytes) {
+            Parsed::Complete(length, _) => Some(length),
+            Parsed::Partial | Parsed::Invalid => None,
+        }
+    }
+}

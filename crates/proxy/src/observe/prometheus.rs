@@ -51,39 +51,22 @@ pub fn render_prometheus(snapshot: &MetricsSnapshot) -> String {
 }
 
 fn l4(out: &mut String, all: &[L4Series]) {
-    let rows: [(&str, &str, &str, fn(&L4Series) -> u64); 5] = [
-        (
-            "portcullis_l4_begun_total",
-            "counter",
-            "Connections and UDP flows by route and backend.",
-            |s| s.begun,
-        ),
-        ("portcullis_l4_open", "gauge", "Connections and UDP flows open now.", |s| s.open),
-        (
-            "portcullis_l4_failed_total",
-            "counter",
-            "Connections and UDP flows that ended with a reason.",
-            |s| s.failed,
-        ),
-        (
-            "portcullis_l4_route_received_bytes_total",
-            "counter",
-            "Bytes from clients by route and backend.",
-            |s| s.received,
-        ),
-        (
-            "portcullis_l4_route_sent_bytes_total",
-            "counter",
-            "Bytes to clients by route and backend.",
-            |s| s.sent,
-        ),
-    ];
-    for (name, kind, help, value) in rows {
+    let mut metric = |name: &str, kind: &str, help: &str, value: fn(&L4Series) -> u64| {
         head(out, name, kind, help);
         for series in all {
             line(out, name, &label_text(&series.labels), &value(series).to_string());
         }
-    }
+    };
+    let help = "TCP and TLS connections and UDP flows by route and backend.";
+    metric("portcullis_l4_begun_total", "counter", help, |series| series.begun);
+    let help = "TCP and TLS connections and UDP flows open now.";
+    metric("portcullis_l4_open", "gauge", help, |series| series.open);
+    let help = "TCP and TLS connections and UDP flows that ended with a reason.";
+    metric("portcullis_l4_failed_total", "counter", help, |series| series.failed);
+    let help = "Bytes from clients of TCP, TLS and UDP by route and backend.";
+    metric("portcullis_l4_route_received_bytes_total", "counter", help, |series| series.received);
+    let help = "Bytes to clients of TCP, TLS and UDP by route and backend.";
+    metric("portcullis_l4_route_sent_bytes_total", "counter", help, |series| series.sent);
 }
 
 fn durations(out: &mut String, all: &[Series]) {

@@ -66,7 +66,7 @@ impl PortSocket {
             SocketAddr::V4(client) if self.ipv6 => {
                 SocketAddr::new(client.ip().to_ipv6_mapped().into(), client.port())
             }
-            client => client,
+            SocketAddr::V4(_) | SocketAddr::V6(_) => key.client,
         };
         match key.asked {
             None => SockRef::from(&self.socket).send_to(payload, &to.into()).map(drop),
