@@ -31,7 +31,9 @@ const OF_ALL: &str = "\
 GET  /endpoints   each endpoint: zone, state, requests in flight
 GET  /log-level   the log level; PUT changes it (body: debug, or info,proxy=trace)
 POST /drain       begin to drain, as SIGTERM does
+";
 
+const OF_DEMO: &str = "
 With --demo:
 GET  /demo/ca.pem      the authority of the demo
 GET  /demo/client.pem  a client's certificate and its key
@@ -76,8 +78,10 @@ fn not_allowed() -> Answer {
 }
 
 fn index(shared: &Shared) -> String {
-    let own = if shared.link.is_some() { OF_LINK } else { OF_OBJECTS };
-    [INDEX, own, OF_ALL].concat()
+    match &shared.link {
+        Some(_) => [INDEX, OF_LINK, OF_ALL].concat(),
+        None => [INDEX, OF_OBJECTS, OF_ALL, OF_DEMO].concat(),
+    }
 }
 
 /// The pages that depend on where the configuration comes from.
