@@ -1,5 +1,12 @@
 //! The controller against an API server, by what it writes there and what it publishes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "cluster/fake.rs"]
 mod fake;
 #[path = "cluster/plane.rs"]

@@ -2,12 +2,7 @@
 //! lists, watches with and without streaming lists, metadata only, and writes under a resource
 //! version.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -19,6 +14,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -184,7 +180,7 @@ impl Fake {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock()
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {

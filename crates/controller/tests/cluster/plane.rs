@@ -1,9 +1,10 @@
 //! A data plane that serves whatever it is told at once, and remembers it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use controller::{DataPlane, Leadership, Publication};
 use ir::{EndpointMap, IrSet, Revision};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use translate::{Facts, PortFact};
 
@@ -16,7 +17,7 @@ pub(crate) struct Published {
 
 impl Published {
     pub(crate) fn all(&self) -> Vec<Arc<IrSet>> {
-        self.all.lock().unwrap().clone()
+        self.all.lock().clone()
     }
 
     /// Waits until the configuration of now is so.
@@ -45,7 +46,7 @@ impl DataPlane for Plane {
             acknowledged: true,
             ..Facts::default()
         };
-        self.published.all.lock().unwrap().push(Arc::clone(publication.ir));
+        self.published.all.lock().push(Arc::clone(publication.ir));
         self.published.changed.send_replace(());
     }
 
