@@ -231,9 +231,18 @@ fn limits() {
          `connections`; the others are fixed. Those of the data plane are in `/metrics` as \
          `portcullis_limit`.\n",
     );
-    for name in
-        ["analyze", "api", "http1", "ir", "link", "portcullis", "proxy", "source", "translate"]
-    {
+    for name in [
+        "analyze",
+        "api",
+        "controller",
+        "http1",
+        "ir",
+        "link",
+        "portcullis",
+        "proxy",
+        "source",
+        "translate",
+    ] {
         let path = workspace().join("crates").join(name).join("src/limits.rs");
         if path.exists() {
             page.push_str(&limits_of(name, &path));
@@ -277,6 +286,7 @@ fn limits_of(name: &str, path: &Path) -> String {
     let about = match name {
         "analyze" => "Explain and lint",
         "api" => "Objects",
+        "controller" => "Controller",
         "http1" => "HTTP/1.1 messages",
         "ir" => "Matching",
         "link" => "The stream from controller to proxy",
