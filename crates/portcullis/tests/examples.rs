@@ -77,7 +77,10 @@ examples! {
     rewrite_and_redirect "rewrite-and-redirect";
     role_separation "role-separation";
     sticky_sessions "sticky-sessions";
+    tcp_and_udp "tcp-and-udp";
     timeouts "timeouts";
     tls "tls";
+    tls_mixed "tls-mixed";
+    tls_passthrough "tls-passthrough";
     websocket "websocket";
 }
