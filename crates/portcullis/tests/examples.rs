@@ -69,6 +69,7 @@ examples! {
     canary_split "canary-split";
     cors "cors";
     cross_namespace "cross-namespace";
+    grpc "grpc";
     header_routing "header-routing";
     mirror "mirror";
     mutual_tls "mutual-tls";

@@ -14,7 +14,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts,
 };
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, BodyStream, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -224,7 +224,9 @@ fn call(backend: &Backend, request: Request<Incoming>) -> Answer {
         HeaderName::from_static("grpc-status"),
         HeaderValue::from_static("0"),
     )]);
-    let body = request.into_body().with_trailers(async { Some(Ok(status)) });
+    // A stream, since a body of known length would end before its trailers.
+    let messages = StreamBody::new(BodyStream::new(request.into_body()));
+    let body = messages.with_trailers(async { Some(Ok(status)) });
     let mut answer = Response::new(body.boxed_unsync());
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
