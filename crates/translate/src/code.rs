@@ -215,6 +215,8 @@ codes! {
     CertificateHostname "PC0816" Warning "The certificate does not cover the listener's hostname";
     ListenerWithoutRoutes "PC0817" Note "No route is attached to the listener";
     DeprecatedField "PC0818" Warning "The field is deprecated";
+    CertificateNotYetValid "PC0819" Error "The certificate is not valid yet";
+    CertificateWeak "PC0820" Warning "The certificate is weaker than clients accept";
 
     PortUnavailable "PC0901" Error "The port cannot be bound";
     ProgrammingPending "PC0902" Note "The data plane has not confirmed the configuration yet";

@@ -345,6 +345,8 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::SuppressionUnused
         | Code::CertificateExpired
         | Code::CertificateExpiresSoon
+        | Code::CertificateNotYetValid
+        | Code::CertificateWeak
         | Code::CertificateHostname
         | Code::ListenerWithoutRoutes
         | Code::DeprecatedField

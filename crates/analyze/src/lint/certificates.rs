@@ -14,6 +14,13 @@ pub const EXPIRES_SOON_SECONDS: i64 = 21 * SECONDS_PER_DAY;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// Signatures that clients refuse, by object identifier and name.
+const WEAK_SIGNATURES: [(&str, &str); 3] = [
+    ("1.2.840.113549.1.1.4", "MD5 with RSA"),
+    ("1.2.840.113549.1.1.5", "SHA-1 with RSA"),
+    ("1.2.840.10045.4.1", "SHA-1 with ECDSA"),
+];
+
 /// `now` is in seconds since the epoch; without it no date is judged.
 pub(super) fn findings(set: &IrSet, now: Option<i64>, out: &mut Vec<Finding>) {
     let mut dated: BTreeSet<&CertificateId> = BTreeSet::new();
@@ -29,6 +36,7 @@ pub(super) fn findings(set: &IrSet, now: Option<i64>, out: &mut Vec<Finding>) {
         for certificate in &used {
             if dated.insert(&certificate.id) {
                 out.extend(now.and_then(|now| date(certificate, listener, now)));
+                out.extend(weakness(certificate, listener));
             }
         }
         out.extend(names(listener, &used));
@@ -37,13 +45,22 @@ pub(super) fn findings(set: &IrSet, now: Option<i64>, out: &mut Vec<Finding>) {
 
 fn date(certificate: &Certificate, listener: &Listener, now: i64) -> Option<Finding> {
     let (_, parsed) = X509Certificate::from_der(certificate.chain.first()?).ok()?;
+    let begins_in = parsed.validity().not_before.timestamp().checked_sub(now)?;
+    if begins_in > 0 {
+        let days = days(begins_in);
+        let message = format!("the certificate is valid only in {days}; use another until then");
+        return Some(
+            Finding::new(Code::CertificateNotYetValid, certificate.origin.clone(), message)
+                .with_effect("clients refuse the connection")
+                .with_related(listener.origin.clone(), "this listener uses it"),
+        );
+    }
     let end = parsed.validity().not_after.timestamp();
     let left = end.checked_sub(now)?;
     if left > EXPIRES_SOON_SECONDS {
         return None;
     }
-    let days = left.abs().checked_div(SECONDS_PER_DAY)?;
-    let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+    let days = days(left.abs());
     let finding = if left <= 0 {
         let message = format!("the certificate expired {days} ago; renew it");
         Finding::new(Code::CertificateExpired, certificate.origin.clone(), message)
@@ -53,6 +70,29 @@ fn date(certificate: &Certificate, listener: &Listener, now: i64) -> Option<Find
         Finding::new(Code::CertificateExpiresSoon, certificate.origin.clone(), message)
     };
     Some(finding.with_related(listener.origin.clone(), "this listener uses it"))
+}
+
+fn days(seconds: i64) -> String {
+    match seconds.checked_div(SECONDS_PER_DAY).unwrap_or_default() {
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+/// A signature that clients refuse; short keys are refused when the Secret is read. Nobody looks at
+/// the signature of a certificate that signed itself.
+fn weakness(certificate: &Certificate, listener: &Listener) -> Option<Finding> {
+    let (_, parsed) = X509Certificate::from_der(certificate.chain.first()?).ok()?;
+    if parsed.issuer() == parsed.subject() {
+        return None;
+    }
+    let signature = parsed.signature_algorithm.algorithm.to_id_string();
+    let (_, name) = WEAK_SIGNATURES.iter().find(|(id, _)| *id == signature)?;
+    let message = format!("the certificate is signed by {name}; have it issued anew");
+    let finding = Finding::new(Code::CertificateWeak, certificate.origin.clone(), message)
+        .with_effect("current clients refuse the connection")
+        .with_related(listener.origin.clone(), "this listener uses it");
+    Some(finding)
 }
 
 fn names(listener: &Listener, used: &[&Certificate]) -> Option<Finding> {

@@ -6,6 +6,9 @@ use crate::support::{found, world};
 
 const DAY: i64 = 86_400;
 
+/// 2020-01-01.
+const BEGIN: i64 = 1_577_836_800;
+
 /// 2030-01-01.
 const END: i64 = 1_893_456_000;
 
@@ -16,6 +19,10 @@ fn yaml(hostname: &str, names: &[&str]) -> String {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2030, 1, 1);
     let certificate = params.self_signed(&key).unwrap().pem();
+    objects(hostname, &certificate, &key.serialize_pem())
+}
+
+fn objects(hostname: &str, certificate: &str, key: &str) -> String {
     let indent = |pem: &str| pem.replace('\n', "\n    ");
     format!(
         "
@@ -42,12 +49,12 @@ stringData:
   tls.key: |
     {}
 ",
-        indent(&certificate),
-        indent(&key.serialize_pem())
+        indent(certificate),
+        indent(key)
     )
 }
 
-const CODES: [&str; 3] = ["PC0814", "PC0815", "PC0816"];
+const CODES: [&str; 5] = ["PC0814", "PC0815", "PC0816", "PC0819", "PC0820"];
 
 #[test]
 fn an_expired_or_expiring_certificate_is_reported_at_its_secret() {
@@ -59,6 +66,24 @@ fn an_expired_or_expiring_certificate_is_reported_at_its_secret() {
     let finding = findings.iter().find(|one| one.code.id() == "PC0814").unwrap();
     assert_eq!(finding.origin.to_string(), "Secret default/tls");
     assert!(finding.message.contains("1 day ago"), "{}", finding.message);
+}
+
+#[test]
+fn a_certificate_that_begins_later_is_reported() {
+    let world = world(&yaml("shop.test", &["shop.test"]));
+    let findings = world.lint_at(BEGIN - 2 * DAY);
+    assert_eq!(found(&findings, &CODES), ["PC0819 "]);
+    let finding = findings.iter().find(|one| one.code.id() == "PC0819").unwrap();
+    assert!(finding.message.contains("in 2 days"), "{}", finding.message);
+}
+
+#[test]
+fn a_weak_signature_is_reported() {
+    let weak = world(&objects("shop.test", WEAK_CERTIFICATE, WEAK_KEY));
+    let findings = weak.lint(false);
+    assert_eq!(found(&findings, &["PC0820"]), ["PC0820 "]);
+    let finding = findings.iter().find(|one| one.code.id() == "PC0820").unwrap();
+    assert!(finding.message.contains("SHA-1 with ECDSA"), "{}", finding.message);
 }
 
 #[test]
@@ -76,3 +101,25 @@ fn a_hostname_that_no_certificate_covers_is_reported() {
     assert_eq!(names("*.shop.test", &["*.shop.test"]), [""; 0]);
     assert_eq!(names("*.shop.test", &["a.shop.test"]), ["PC0816 spec.listeners[0].hostname"]);
 }
+
+/// Signed by SHA-1 with ECDSA, as nothing makes any more.
+const WEAK_CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBfTCCASOgAwIBAgIURcJOdr75DGolmqn07nTrR22lJrIwCQYHKoZIzj0EATAO
+MQwwCgYDVQQDDANvbGQwIBcNMjYxMTIxMTYwOTQ4WhgPMjEyNjEwMjgxNjA5NDha
+MBQxEjAQBgNVBAMMCXNob3AudGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BLI5/Q5WP8X/9b086hxO67ffIWnS7FN12v3LZpD5MpjE6wpv+dUniU6HpoSf3ZJZ
+yHN9QgiesVW6vKZ4PyrJMPujWDBWMBQGA1UdEQQNMAuCCXNob3AudGVzdDAdBgNV
+HQ4EFgQUsRMSXXiNSJQxl3ypEc+jfrqOaoMwHwYDVR0jBBgwFoAUV1aTV9jQpcro
+9rp+2E/lq7vVoSIwCQYHKoZIzj0EAQNJADBGAiEAs3YxSKYEAEcTfY6pjnAEF/dI
+6dzjKBKvWblCmHK4zLwCIQDzySuK/5rNYEBsxZpUOOT/EmOmQwYK/odj2uSL/lVF
+Kg==
+-----END CERTIFICATE-----
+";
+const WEAK_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgwonVnhYJyGrZaENz
+bSSiYTCpS/DY6iKhSovqjHAu1bmhRANCAASyOf0OVj/F//W9POocTuu33yFp0uxT
+ddr9y2aQ+TKYxOsKb/nVJ4lOh6aEn92SWchzfUIInrFVurymeD8qyTD7
+-----END PRIVATE KEY-----
+";

@@ -406,6 +406,12 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ListenerWithoutRoutes => {
             "The listener is open but no route is attached, so each request answers 404."
         }
+        Code::CertificateNotYetValid => {
+            "The certificate begins in the future. Wait, mend the clock of its issuer, or use the one before until then."
+        }
+        Code::CertificateWeak => {
+            "The certificate is signed with SHA-1 or MD5. Current clients refuse it; have it issued anew."
+        }
         Code::DeprecatedField => {
             "The field still works, but will go in a later release of the API. Use what the message names instead."
         }
