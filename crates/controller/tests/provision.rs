@@ -1,6 +1,11 @@
 //! What is made in the cluster for a Gateway: objects in, manifests out.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use controller::provision::{self, Settings};
 use translate::{Capabilities, Placement, Snapshot, translate};

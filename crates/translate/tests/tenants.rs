@@ -74,7 +74,10 @@ fn expressions_of_a_namespace_have_a_budget_and_room_that_is_given_back_is_used(
         )
     };
     let text = [
-        fixture.replace("port: 80, protocol: HTTP", "port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: All } }"),
+        fixture.replace(
+            "port: 80, protocol: HTTP",
+            "port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: All } }",
+        ),
         route("default", "c-oldest", 2020),
         route("default", "b-middle", 2021),
         route("default", "a-youngest", 2022),
@@ -86,8 +89,7 @@ fn expressions_of_a_namespace_have_a_budget_and_room_that_is_given_back_is_used(
         let pattern = ir::Pattern::whole("/c-oldest/[a-z]{500}").unwrap();
         pattern.memory()
     };
-    let settings =
-        Settings { namespace_patterns_bytes_max: one * 5 / 2, ..Settings::default() };
+    let settings = Settings { namespace_patterns_bytes_max: one * 5 / 2, ..Settings::default() };
     let refused = |translation: &translate::Translation| {
         let found = translation.diagnostics.iter();
         let found = found.filter(|one| one.code == Code::PatternBudgetExceeded);

@@ -18,6 +18,9 @@ const CLASS_LABEL: &str = "gateway.networking.k8s.io/gateway-class-name";
 /// The share of the requested CPU at which pods are added, in percent.
 const TARGET_CPU: u32 = 70;
 
+/// Labels or annotations as the API's objects hold them.
+type Texts = BTreeMap<Arc<str>, Arc<str>>;
+
 /// What objects of one Gateway have in common.
 pub(super) struct Common<'a> {
     pub(super) gateway: &'a Gateway,
@@ -69,10 +72,10 @@ impl<'a> Common<'a> {
         &self,
         kind: Kind,
         name: &str,
-        more: (&BTreeMap<Arc<str>, Arc<str>>, &BTreeMap<Arc<str>, Arc<str>>),
+        more: (&Texts, &Texts),
         body: Value,
     ) -> Object {
-        let over = |own: &BTreeMap<String, String>, more: &BTreeMap<Arc<str>, Arc<str>>| {
+        let over = |own: &BTreeMap<String, String>, more: &Texts| {
             let mut all = texts(more);
             all.extend(own.clone());
             some_map(all)

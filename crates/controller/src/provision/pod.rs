@@ -161,9 +161,8 @@ fn arguments(common: &Common<'_>) -> Vec<String> {
     if let Some(level) = &logging.level {
         arguments.push(format!("--log-level={level}"));
     }
-    match logging.access_log.as_deref() {
-        Some("Off") => arguments.push("--access-log=off".to_owned()),
-        Some(_) | None => {}
+    if logging.access_log.as_deref() == Some("Off") {
+        arguments.push("--access-log=off".to_owned());
     }
     if let Some(min) = &drain.min {
         arguments.push(format!("--drain-min={min}"));

@@ -322,10 +322,7 @@ fn foreign(key: &Key, live: &Value, uid: &str) -> Option<ProvisionError> {
 }
 
 fn reason(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    }
+    if let kube::Error::Api(status) = error { status.message.clone() } else { error.to_string() }
 }
 
 fn secret_data(live: &Value) -> Option<BTreeMap<String, Vec<u8>>> {

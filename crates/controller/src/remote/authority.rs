@@ -1,7 +1,7 @@
 //! The link's authority in its Secret, and the identities that it issues.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use k8s_openapi::ByteString;
@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use link::{Authority, AuthorityError, GatewayUid, Identity, Lifetimes};
+use parking_lot::RwLock;
 use thiserror::Error;
 
 use crate::provision::Identities;
@@ -69,7 +70,7 @@ impl Keeper {
     }
 
     pub(super) fn authority(&self) -> Authority {
-        self.authority.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.authority.read().clone()
     }
 
     pub(super) fn identities(&self) -> Arc<dyn Identities> {
@@ -117,7 +118,7 @@ impl Keeper {
             return Ok(None);
         }
         self.data = data;
-        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = now.clone();
+        *self.authority.write() = now.clone();
         Ok(Some(now))
     }
 }
@@ -140,7 +141,7 @@ impl Identities for Issuer {
     ) -> Result<Option<BTreeMap<String, Vec<u8>>>, String> {
         let gateway = GatewayUid::new(gateway_uid)
             .ok_or_else(|| format!("\"{gateway_uid}\" is not the UID of a Gateway"))?;
-        let authority = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let authority = self.0.read().clone();
         let now = SystemTime::now();
         let good = present.and_then(|data| Identity::from_secret(data).ok()).is_some_and(|own| {
             own.gateway().is_ok_and(|named| named == gateway) && !authority.is_due(&own, now)
