@@ -73,8 +73,10 @@ impl Resolver {
         for name in names {
             self.busy.insert(Arc::clone(&name));
             self.tasks.spawn(async move {
-                // A dot at the end keeps the search domains of the pod away.
-                let host = if name.ends_with('.') { name.to_string() } else { format!("{name}.") };
+                // A dot at the end keeps the search domains of the pod away. A name of one label is
+                // one of the machine's own, such as localhost, which no resolver knows with a dot.
+                let complete = name.ends_with('.') || !name.contains('.');
+                let host = if complete { name.to_string() } else { format!("{name}.") };
                 let answer = tokio::net::lookup_host((host.as_str(), 0)).await.ok();
                 let addresses = answer.map(|found| {
                     let mut all: Vec<IpAddr> = found.map(|address| address.ip()).collect();

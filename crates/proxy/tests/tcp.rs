@@ -199,12 +199,18 @@ fn a_reset_is_passed_on_as_a_reset() {
         let error = stream.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     };
-    let client = connect(plane.address());
-    let (peer, _) = backend.accept().unwrap();
+    // A byte shows that the relay stands: a reset before would be a failed connect.
+    let relayed = || {
+        let mut client = connect(plane.address());
+        let (mut peer, _) = backend.accept().unwrap();
+        client.write_all(b"x").unwrap();
+        peer.read_exact(&mut [0u8]).unwrap();
+        (client, peer)
+    };
+    let (client, peer) = relayed();
     reset(peer);
     is_reset(client);
-    let client = connect(plane.address());
-    let (peer, _) = backend.accept().unwrap();
+    let (client, peer) = relayed();
     reset(client);
     is_reset(peer);
     eventually("the reasons", || {

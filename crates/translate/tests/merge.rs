@@ -130,7 +130,10 @@ fn foreign_conditions_of_gateways_and_listeners_stay_and_stale_ones_of_ours_go()
     assert_eq!(listeners[0]["attachedRoutes"], 1);
     assert_eq!(
         listeners[0]["supportedKinds"],
-        json!([{ "group": "gateway.networking.k8s.io", "kind": "HTTPRoute" }])
+        json!([
+            { "group": "gateway.networking.k8s.io", "kind": "HTTPRoute" },
+            { "group": "gateway.networking.k8s.io", "kind": "GRPCRoute" },
+        ])
     );
     let kinds: Vec<&str> = listeners[0]["conditions"]
         .as_array()

@@ -24,6 +24,10 @@ use crate::{
     worker::Worker,
 };
 
+/// How long a stream of HTTP/2 may still send after its answer. To end it at once would take a reset
+/// (RFC 9113 8.1), and some clients then forget the answer that they have.
+const STREAM_LINGER: Duration = Duration::from_secs(1);
+
 /// Serves the request whose head is in `scratch.input`.
 pub(crate) async fn serve(connection: &mut Connection, scratch: &mut Scratch) -> After {
     let worker = Rc::clone(&connection.worker);
@@ -82,11 +86,12 @@ async fn drain_body(
     connection: &mut Connection,
     scratch: &mut Scratch,
 ) -> After {
-    if scratch.request_body.is_done() || connection.stream.is_http2() {
+    if scratch.request_body.is_done() {
         return After::KeepAlive;
     }
     let mut left = worker.limits.drain_body;
-    connection.timer.arm(worker.limits.body_idle);
+    let http2 = connection.stream.is_http2();
+    connection.timer.arm(if http2 { STREAM_LINGER } else { worker.limits.body_idle });
     poll_fn(|cx| {
         loop {
             let Scratch { input, request_body, .. } = &mut *scratch;
