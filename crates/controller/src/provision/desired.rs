@@ -115,7 +115,7 @@ pub(super) fn texts(map: &BTreeMap<Arc<str>, Arc<str>>) -> BTreeMap<String, Stri
 }
 
 /// Everything that a Gateway needs but the Secret with its identity, which is not the same each
-/// time: see [`identity`].
+/// time: see `identity`.
 pub fn desired(gateway: &Gateway, plan: &Plan, settings: &Settings) -> Vec<Object> {
     let common = Common::new(gateway, plan, settings);
     let mut objects = vec![
