@@ -56,6 +56,7 @@ pub(super) fn install(
         let mut command = Command::new(&binary);
         command.args(["install", "--print"]);
         apply(target, &step::output_of(command, "portcullis install --print")?)?;
+        apply(target, &small_class(&args.class))?;
     }
     wait_for_class(args, target, controller.as_mut())?;
     Ok(controller)
@@ -82,6 +83,24 @@ fn class(name: &str) -> String {
          kind: GatewayClass\n\
          metadata: {{name: {name}}}\n\
          spec: {{controllerName: portcullis.dev/gateway-controller}}\n"
+    )
+}
+
+/// The class with pods that ask for little: the suite holds up to forty Gateways at once, more than
+/// a node of two cores has room for by default.
+fn small_class(name: &str) -> String {
+    format!(
+        "apiVersion: portcullis.dev/v1alpha1\n\
+         kind: GatewayParameters\n\
+         metadata: {{name: small, namespace: portcullis-system}}\n\
+         spec: {{resources: {{requests: {{cpu: 5m, memory: 16Mi}}}}}}\n\
+         ---\n\
+         apiVersion: gateway.networking.k8s.io/v1\n\
+         kind: GatewayClass\n\
+         metadata: {{name: {name}}}\n\
+         spec:\n  \
+           controllerName: portcullis.dev/gateway-controller\n  \
+           parametersRef: {{group: portcullis.dev, kind: GatewayParameters, name: small, namespace: portcullis-system}}\n"
     )
 }
 
