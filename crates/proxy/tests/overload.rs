@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Config, Plane, to};
+use common::{Config, Plane, to, with_filters};
+use ir::{FieldName, FieldValue, Filter, HeaderModifier};
 use proxy::{AccessLog, Limits, Reason};
 use std::time::{Duration, Instant};
 use testkit::recorder::Recorder;
@@ -15,7 +16,10 @@ fn serve(limits: Limits) -> (Plane, Recorder) {
     let recorder = Recorder::start();
     let mut config = Config::http(plane.number());
     config.service("app", &[recorder.addr()]);
-    config.route("all", vec![to("/", "app")]);
+    let mark = (FieldName::new("x-served").unwrap(), FieldValue::new("yes").unwrap());
+    let modifier = HeaderModifier { set: vec![mark], ..HeaderModifier::default() };
+    let marked = with_filters(to("/", "app"), vec![Filter::ResponseHeaders(modifier)]);
+    config.route("all", vec![marked]);
     plane.apply(&mut config);
     (plane, recorder)
 }
@@ -40,6 +44,7 @@ fn without_memory_requests_and_connections_are_refused_until_there_is_some_again
     let (plane, recorder) = serve(limits);
     let (mut idle, mut busy) = (plane.client(), plane.client());
     assert_eq!(idle.get("a", "/").status, 200);
+    assert_eq!(busy.get("a", "/").field("x-served"), Some("yes"));
     // Half a head: the connection is not idle, so it is not closed.
     busy.send("GET / HTTP/1.1\r\n");
     let hoard = vec![1u8; SPARE];
@@ -48,9 +53,10 @@ fn without_memory_requests_and_connections_are_refused_until_there_is_some_again
     busy.send("host: a\r\n\r\n");
     let refused = busy.response("GET");
     assert_eq!((refused.status, refused.field("connection")), (503, Some("close")));
+    assert_eq!(refused.field("x-served"), None, "nothing of the answer before is left in it");
     assert_eq!((plane.reason(Reason::Shed), plane.total("requests_shed")), (1, 1));
     assert!(plane.client().is_closed_by_peer(), "a new connection is closed");
-    assert_eq!(recorder.requests().len(), 1, "nothing reached the backend");
+    assert_eq!(recorder.requests().len(), 2, "nothing more reached the backend");
     assert!(hoard.iter().step_by(1 << 20).all(|byte| *byte == 1));
     drop(hoard);
     wait_until("relief", || plane.total("memory_pressure") == 0);

@@ -19,7 +19,6 @@ use crate::{
     },
     http2::backend::Failure,
     observe::{metrics::count, reason::Reason},
-    pressure::Pressure,
     upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
     worker::Worker,
 };
@@ -40,13 +39,6 @@ pub(crate) async fn serve(connection: &mut Connection, scratch: &mut Scratch) ->
     let until_end = connection.stream.is_http2() && framing != BodyFraming::None;
     let framing = if until_end { BodyFraming::UntilClose } else { framing };
     scratch.request_body.start_request(framing);
-    if worker.pressure() >= Pressure::Requests {
-        count(&worker.counters.totals.shed);
-        let answer = Answer::closing(Reason::Shed);
-        let after = respond(&worker, connection, scratch, answer, &mut record).await;
-        record.finish(&worker, connection, scratch, &table);
-        return after;
-    }
     let after = match decide(connection, &table, scratch, &mut record) {
         Decision::Answer(answer) => {
             respond(&worker, connection, scratch, answer, &mut record).await

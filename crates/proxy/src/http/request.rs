@@ -16,7 +16,8 @@ use crate::{
     http::{
         connection::Connection, forwarded, grpc, local::Answer, record::Record, scratch::Scratch,
     },
-    observe::reason::Reason,
+    observe::{metrics::count, reason::Reason},
+    pressure::Pressure,
     upstream::{endpoints::ClusterState, session::Session},
     worker::WorkerTable,
 };
@@ -136,6 +137,10 @@ fn route<'t>(
     response_overlay.clear();
     names.clear();
     names.grpc = connection.stream.is_http2() && grpc::is_call(request.fields(), bytes);
+    if connection.worker.pressure() >= Pressure::Requests {
+        count(&connection.worker.counters.totals.shed);
+        return Err(Answer::closing(Reason::Shed));
+    }
     let authority = authority_of(request, bytes);
     if !authority.is_empty() {
         let host = ir::host::normalize(authority).map_err(|_| Answer::closing(Reason::BadHost))?;
