@@ -99,19 +99,29 @@ async fn restarted(
     server_at(place, authority, Role::Leader).await
 }
 
-#[tokio::test]
-async fn what_serves_already_is_acknowledged_on_a_new_stream() {
-    let authority = authority();
-    let (server, _events) = leader(&authority).await;
-    let ir = gateway("one", &[("a", "/a")]);
-    server.publish(&uid("uid-1"), config(revision(1, 1), &ir)).expect("published");
-    let pod = Pod::new("proxy-1", &issue(&authority, "uid-1"));
+/// A proxy that acknowledged `ir` at `revision`, whose controller then went away; and where it was.
+async fn left_alone(
+    authority: &link::Authority,
+    revision: ir::Revision,
+    ir: &ir::IrSet,
+) -> (Pod, link::Client, std::net::SocketAddr) {
+    let (server, _events) = leader(authority).await;
+    server.publish(&uid("uid-1"), config(revision, ir)).expect("published");
+    let pod = Pod::new("proxy-1", &issue(authority, "uid-1"));
     let place = server.local_addr();
     let mut client = pod.start(&[place]);
     let update = next_update(&mut client).await;
     client.ack(ack(&update));
     server.stop().await;
     status(&client, "the end", |status| status.controller.is_none()).await;
+    (pod, client, place)
+}
+
+#[tokio::test]
+async fn what_serves_already_is_acknowledged_on_a_new_stream() {
+    let authority = authority();
+    let ir = gateway("one", &[("a", "/a")]);
+    let (_pod, _client, place) = left_alone(&authority, revision(1, 1), &ir).await;
     let (server, mut events) = restarted(place, &authority).await;
     server.publish(&uid("uid-1"), config(revision(1, 1), &ir)).expect("published");
     let acked = event(&mut events, "an acknowledgement", |event| match event {
@@ -125,16 +135,8 @@ async fn what_serves_already_is_acknowledged_on_a_new_stream() {
 #[tokio::test]
 async fn an_older_epoch_is_refused_and_the_controller_learns_why() {
     let authority = authority();
-    let (new, _events) = leader(&authority).await;
     let ir = gateway("one", &[("a", "/a")]);
-    new.publish(&uid("uid-1"), config(revision(5, 1), &ir)).expect("published");
-    let pod = Pod::new("proxy-1", &issue(&authority, "uid-1"));
-    let place = new.local_addr();
-    let mut client = pod.start(&[place]);
-    let update = next_update(&mut client).await;
-    client.ack(ack(&update));
-    new.stop().await;
-    status(&client, "the end", |status| status.controller.is_none()).await;
+    let (_pod, mut client, place) = left_alone(&authority, revision(5, 1), &ir).await;
     let (old, mut events) = restarted(place, &authority).await;
     let stale = gateway("one", &[("a", "/stale")]);
     old.publish(&uid("uid-1"), config(revision(4, 900), &stale)).expect("published");
