@@ -152,6 +152,18 @@ fn weights_split_traffic_and_failing_shares_keep_theirs() {
 }
 
 #[test]
+fn a_head_that_is_refused_gets_nothing_of_the_answer_before() {
+    let modifier = HeaderModifier { set: vec![field("x-b", "1")], ..HeaderModifier::default() };
+    let (plane, _recorder) =
+        serve(with_filters(to("/", "app"), vec![Filter::ResponseHeaders(modifier)]));
+    let mut client = plane.client();
+    assert_eq!(client.get("x", "/").field("x-b"), Some("1"));
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nbad header: 1\r\n\r\n");
+    let refused = client.response("GET");
+    assert_eq!((refused.status, refused.field("x-b")), (400, None));
+}
+
+#[test]
 fn filters_of_a_backend_run_for_its_share_only() {
     let plane = Plane::start();
     let (a, b) = (Recorder::named("a"), Recorder::named("b"));

@@ -256,6 +256,7 @@ async fn refuse(
     let mut record = Record::new(worker.clock.now());
     record.detail = detail;
     scratch.names.clear();
+    scratch.response_overlay.clear();
     let answer = Answer::closing(reason);
     let mut shape = local::Shape::default();
     // The head was not read to its end, but an answer to HEAD never has a body.
