@@ -36,11 +36,13 @@ pub(crate) struct PortState {
     kind: PortKind,
     closed: Cell<bool>,
     closing: Notify,
+    released: Notify,
 }
 
 impl PortState {
     pub(crate) fn new(key: PortKey, kind: PortKind) -> Self {
-        Self { key, kind, closed: Cell::new(false), closing: Notify::new() }
+        let (closing, released) = (Notify::new(), Notify::new());
+        Self { key, kind, closed: Cell::new(false), closing, released }
     }
 
     /// For the one task that listens.
@@ -56,6 +58,17 @@ impl PortState {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+
+    /// The one task that listens has dropped its socket.
+    pub(crate) fn release(&self) {
+        self.released.notify_one();
+    }
+
+    /// Until nothing listens here any more, for the one who closed the port. Until then the kernel
+    /// may still hand connections to the old socket, and the port cannot be bound anew.
+    pub(crate) async fn until_released(&self) {
+        self.released.notified().await;
     }
 }
 
@@ -78,8 +91,8 @@ async fn accept_all(worker: Rc<Worker>, port: Rc<PortState>, listener: tokio::ne
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
             () = port.until_closed() => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((tcp, peer)) => admit(&worker, &port, tcp, peer),
@@ -98,9 +111,13 @@ async fn accept_all(worker: Rc<Worker>, port: Rc<PortState>, listener: tokio::ne
             Poll::Pending => Poll::Ready(None),
         })
     };
-    while let Some(Ok((tcp, peer))) = queued().await {
+    // The queue is no longer than this, while new connections could keep us here for ever.
+    for _ in 0..worker.limits.backlog {
+        let Some(Ok((tcp, peer))) = queued().await else { break };
         serve(&worker, &port, tcp, peer);
     }
+    drop(listener);
+    port.release();
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {

@@ -272,14 +272,14 @@ impl Worker {
     fn handle(self: &Rc<Self>, command: Command) -> bool {
         match command {
             Command::Apply { generation, listeners, done } => {
-                self.apply(generation, listeners);
-                answer(done, ());
+                let closed = self.apply(generation, listeners);
+                answer_when_released(closed, done);
             }
             Command::ClosePort { key, done } => {
                 let port = self.ports.borrow_mut().remove(&key);
                 port.iter().for_each(|port| port.close());
                 self.deadlines.wake_all();
-                answer(done, ());
+                answer_when_released(port.into_iter().collect(), done);
             }
             Command::Endpoints { endpoints, done } => {
                 self.upstreams.set_endpoints(endpoints);
@@ -294,7 +294,12 @@ impl Worker {
         true
     }
 
-    fn apply(self: &Rc<Self>, generation: Arc<Generation>, listeners: Vec<(PortKey, Bound)>) {
+    /// Makes a revision current. Returns the ports that it closed.
+    fn apply(
+        self: &Rc<Self>,
+        generation: Arc<Generation>,
+        listeners: Vec<(PortKey, Bound)>,
+    ) -> Vec<Rc<PortState>> {
         let table = &generation.table;
         let previous = self.table();
         let start = || self.random.below(1 << 16);
@@ -306,15 +311,7 @@ impl Worker {
         let l4 = L4TableCounters::carry(table, l4);
         let next = WorkerTable { generation: Arc::clone(&generation), clusters, counters, l4 };
         self.table.replace(Some(Rc::new(next)));
-        let mut removed = false;
-        self.ports.borrow_mut().retain(|key, port| {
-            let stays = table.ports.contains_key(key);
-            if !stays {
-                port.close();
-                removed = true;
-            }
-            stays
-        });
+        let closed = self.close_all_but(table);
         self.udp.borrow_mut().retain(|port| !port.state.is_closed());
         let flows = self.udp.borrow().clone();
         flows.iter().for_each(|port| port.revise(self, table));
@@ -333,9 +330,23 @@ impl Worker {
                 Err(error) => tracing::error!(?key, %error, "a bound port is not served"),
             }
         }
-        if removed {
+        if !closed.is_empty() {
             self.deadlines.wake_all();
         }
+        closed
+    }
+
+    fn close_all_but(&self, table: &Table) -> Vec<Rc<PortState>> {
+        let mut closed = Vec::new();
+        self.ports.borrow_mut().retain(|key, port| {
+            let stays = table.ports.contains_key(key);
+            if !stays {
+                port.close();
+                closed.push(Rc::clone(port));
+            }
+            stays
+        });
+        closed
     }
 
     fn adopt(self: &Rc<Self>, tcp: std::net::TcpStream, peer: SocketAddr, key: &PortKey) {
@@ -384,6 +395,16 @@ impl Worker {
         // Idle connections close now; those of HTTP/2 say GOAWAY while we drain.
         self.deadlines.wake_all();
     }
+}
+
+/// Answers once nothing listens on the closed ports any more.
+fn answer_when_released(closed: Vec<Rc<PortState>>, done: oneshot::Sender<()>) {
+    tokio::task::spawn_local(async move {
+        for port in closed {
+            port.until_released().await;
+        }
+        answer(done, ());
+    });
 }
 
 fn answer<T>(done: oneshot::Sender<T>, value: T) {

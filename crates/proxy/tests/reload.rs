@@ -174,6 +174,25 @@ fn a_new_listener_opens_its_port_and_a_removed_one_closes_it() {
 }
 
 #[test]
+fn a_port_is_free_again_once_the_revision_without_it_is_acknowledged() {
+    let (plane, recorder) = plain();
+    let second = Port::free();
+    let address = std::net::SocketAddr::new(common::LOCALHOST, second.number());
+    for round in 0..20 {
+        let mut config = Config::http(plane.number());
+        config.service("app", &[recorder.addr()]);
+        config.listener("second", second.number(), None, Protocol::Http);
+        config.route_on(&["web", "second"], "all", &[], vec![to("/", "app")]);
+        plane.apply(&mut config);
+        assert_eq!(testkit::raw::get(address, "a", "/").status, 200, "round {round}");
+        config.remove_listener("second");
+        plane.apply(&mut config);
+        let refused = std::net::TcpStream::connect(address).map(drop);
+        assert!(refused.is_err(), "round {round}: connected to a port that is not served");
+    }
+}
+
+#[test]
 fn a_port_that_another_process_holds_is_reported_and_the_rest_serves() {
     let (plane, recorder) = plain();
     let taken = TcpListener::bind((common::LOCALHOST, 0)).unwrap();

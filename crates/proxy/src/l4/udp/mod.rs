@@ -95,6 +95,9 @@ impl UdpPort {
             tokio::task::yield_now().await;
         }
         self.end_where(worker, |_| true);
+        let state = Rc::clone(&self.state);
+        drop(self);
+        state.release();
     }
 
     fn take(self: &Rc<Self>, worker: &Rc<Worker>, datagram: &Datagram, payload: &[u8]) {
