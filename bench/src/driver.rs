@@ -1,20 +1,22 @@
 //! One run: the backend, then row after row; whatever is started ends with its row, also on an error.
 
 use crate::{
-    load, measure, memory,
-    proc::{LOAD_CORE, Process, pinned},
+    backend,
+    load::Seen,
+    measure, memory,
+    proc::{self, LOAD_CORE, Process, pinned},
     proxy::{Kind, Tools},
     reload,
     report::{self, Result as RowResult},
     rows::{Load, ROWS, Row},
-    site::{self, Certificate, Shape, Site},
+    site::{self, Backends, Certificate, Shape, Site, Wire},
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use std::{
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    io::Read as _,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
@@ -53,7 +55,7 @@ pub(crate) struct Run<'a> {
     pub(crate) seconds: u32,
     tools: &'a Tools,
     kinds: &'a [Kind],
-    backend: SocketAddr,
+    backends: Backends,
     folder: PathBuf,
     certificate: Certificate,
 }
@@ -76,18 +78,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let kinds: Vec<Kind> = versions.iter().map(|(kind, _)| *kind).collect();
     let folder = root.join("target/bench/run");
     site::fresh_folder(&folder)?;
-    let backend = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-    let mut command = pinned(LOAD_CORE, &std::env::current_exe()?);
-    command.arg("backend").arg(backend.to_string());
-    let mut backend_process = Process::start("the backend", command, &folder.join("backend.log"))?;
-    answer(&mut backend_process, backend, "localhost", "/x", None)?;
     let certificate = Certificate::new()?;
+    let (backend_process, backends) = start_backend(&root.join("target/bench"), &certificate)?;
     let run = Run {
         passes: options.passes.max(1),
         seconds: options.seconds.max(1),
         tools: &tools,
         kinds: &kinds,
-        backend,
+        backends,
         folder,
         certificate,
     };
@@ -105,6 +103,36 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     drop(backend_process);
     let document = report::Document { versions: &versions, run: &run, results: &results };
     if options.no_write { Ok(()) } else { document.write(&root) }
+}
+
+/// Starts the backend and waits until it answers.
+fn start_backend(folder: &Path, certificate: &Certificate) -> anyhow::Result<(Process, Backends)> {
+    let address = || anyhow::Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)));
+    let backends =
+        Backends { http1: address()?, http2: address()?, tls: address()?, udp: address()? };
+    // The same as a proxy that is asked: its own address is the one to ask.
+    let site = Site {
+        folder: folder.join("backend"),
+        listen: backends.http1,
+        side_ports: (0, 0),
+        backends,
+        wire: Wire::Http1,
+        tls: false,
+        access_log: false,
+        shape: Shape::One,
+        reloads: false,
+        with_new_host: false,
+        certificate: certificate.clone(),
+    };
+    site::fresh_folder(&site.folder)?;
+    let certificate = site.write("cert.pem", &site.certificate.cert_pem)?;
+    let key = site.write("key.pem", &site.certificate.key_pem)?;
+    let mut command = pinned(LOAD_CORE, &std::env::current_exe()?);
+    command.arg("backend").args(backend::Options::arguments(&backends));
+    command.arg("--certificate").arg(certificate).arg("--key").arg(key);
+    let mut process = Process::start("the backend", command, &site.file("log"))?;
+    answer(&mut process, &site)?;
+    Ok((process, backends))
 }
 
 /// The scheduler's weight of this session, raised as long as this lives. It keeps other jobs off the cores while a slice runs; their effect on caches stays.
@@ -202,7 +230,11 @@ fn one_row(run: &Run<'_>, row: &Row) -> anyhow::Result<RowResult> {
             }
             Ok(RowResult::Reload(all))
         }
-        Load::Wrk { .. } | Load::Handshake { .. } | Load::Rate { .. } => {
+        Load::Wrk { .. }
+        | Load::H2load { .. }
+        | Load::Handshake { .. }
+        | Load::Rate { .. }
+        | Load::Echo { .. } => {
             let start = |(label, kind, shape)| start(run, row, label, kind, shape);
             let mut contenders: Vec<Contender> =
                 participants.into_iter().map(start).collect::<anyhow::Result<_>>()?;
@@ -243,7 +275,8 @@ fn start(
         folder,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
         side_ports: (free_port()?, free_port()?),
-        backend: run.backend,
+        backends: run.backends,
+        wire: row.wire,
         tls: row.tls,
         access_log: row.access_log,
         shape,
@@ -251,58 +284,32 @@ fn start(
         with_new_host: false,
         certificate: run.certificate.clone(),
     };
-    let trust = site.write("trust.pem", &site.certificate.cert_pem)?;
+    site.write("trust.pem", &site.certificate.cert_pem)?;
     let started = Instant::now();
     let mut process = kind.start(run.tools, &site)?;
-    let (host, path) = site.last(false);
-    let trust = site.tls.then_some(trust.as_path());
-    answer(&mut process, site.listen, &host, &path, trust)?;
+    answer(&mut process, &site)?;
     println!("    {label:<22} answers after {} ms", started.elapsed().as_millis());
     Ok(Contender { label, kind, site, process })
 }
 
-/// Waits until `address` answers 200.
-fn answer(
-    process: &mut Process,
-    address: SocketAddr,
-    host: &str,
-    path: &str,
-    trust: Option<&std::path::Path>,
-) -> anyhow::Result<()> {
+/// Waits until a request of the kind that the site serves is answered well.
+fn answer(process: &mut Process, site: &Site) -> anyhow::Result<()> {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        let status = ask(address, host, path, trust);
-        if status.as_ref().is_ok_and(|status| *status == 200) {
+        let seen = ask(site);
+        if seen.as_ref().is_ok_and(|seen| seen.requests == 1) {
             return Ok(());
         }
         process.check()?;
-        ensure!(Instant::now() < until, "{address} does not answer 200 but {status:?}");
+        ensure!(Instant::now() < until, "{} does not answer: {seen:?}", site.listen);
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-fn ask(
-    address: SocketAddr,
-    host: &str,
-    path: &str,
-    trust: Option<&std::path::Path>,
-) -> anyhow::Result<u16> {
-    let mut tcp = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    tcp.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    let mut start = [0; 12];
-    if let Some(trust) = trust {
-        let name = load::server_name()?;
-        let session = rustls::ClientConnection::new(load::client_config(trust)?, name)?;
-        let mut tls = rustls::StreamOwned::new(session, tcp);
-        tls.write_all(request.as_bytes())?;
-        tls.read_exact(&mut start)?;
-    } else {
-        tcp.write_all(request.as_bytes())?;
-        tcp.read_exact(&mut start)?;
-    }
-    let status = std::str::from_utf8(&start)?.rsplit(' ').next().unwrap_or_default();
-    Ok(status.parse()?)
+fn ask(site: &Site) -> anyhow::Result<Seen> {
+    let command = measure::command(site, "idle", 1, 0, &[])?;
+    let text = proc::output("the load generator", command, Duration::from_secs(5))?;
+    Ok(serde_json::from_str(text.lines().last().unwrap_or_default())?)
 }
 
 /// A port below the range that the kernel takes for outgoing connections, free right now.

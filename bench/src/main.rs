@@ -6,6 +6,7 @@
 
 mod backend;
 mod driver;
+mod h2load;
 mod load;
 mod measure;
 mod memory;
@@ -19,7 +20,7 @@ mod stats;
 mod wrk;
 
 use clap::{Parser, Subcommand};
-use std::{net::SocketAddr, process::ExitCode};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "bench", about = "Side-by-side benchmarks")]
@@ -32,9 +33,9 @@ struct Cli {
 enum Command {
     /// Measure rows and write bench/results/DATE-REVISION.md and .json.
     Run(driver::Options),
-    /// The backend: 1 KiB for every path, 100 KiB for paths that start with /100k.
+    /// The backend: 1 KiB for every path, more for paths that start with /100k and /4m.
     #[command(hide = true)]
-    Backend { address: SocketAddr },
+    Backend(backend::Options),
     /// A load generator; prints one line of JSON.
     #[command(hide = true)]
     Load(load::Options),
@@ -43,7 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => driver::run(&options),
-        Command::Backend { address } => backend::run(address),
+        Command::Backend(options) => backend::run(&options),
         Command::Load(options) => load::run(&options),
     };
     match result {

@@ -2,9 +2,11 @@
 
 use crate::{
     driver::{Contender, Run},
-    load::Seen,
+    h2load,
+    load::{Protocol, Seen},
     proc::{self, LOAD_CORE, pinned},
     rows::{Load, Row},
+    site::{Site, Wire},
     wrk,
 };
 use serde::Serialize;
@@ -20,8 +22,10 @@ pub(crate) struct Slice {
     pub(crate) cpu_us: f64,
     pub(crate) user_ticks: u64,
     pub(crate) system_ticks: u64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
+    /// Latencies; `None` where the load generator does not tell.
+    pub(crate) p50_us: Option<f64>,
+    pub(crate) p99_us: Option<f64>,
+    pub(crate) p999_us: Option<f64>,
     pub(crate) rss_kib: u64,
 }
 
@@ -84,19 +88,33 @@ fn slice(run: &Run<'_>, row: &Row, contender: &mut Contender) -> anyhow::Result<
 fn load(run: &Run<'_>, row: &Row, contender: &Contender) -> anyhow::Result<Slice> {
     let site = &contender.site;
     match row.load {
-        Load::Wrk { connections, large } => {
-            let (host, path) = site.last(large);
+        Load::Wrk { connections, path } => {
+            let (host, path) = site.last(path);
             // A name and not an address, so that the handshake names the server.
-            let url = format!("{}://localhost:{}{path}", site.scheme(), site.listen.port());
+            let scheme = if site.client_tls() { "https" } else { "http" };
+            let url = format!("{scheme}://localhost:{}{path}", site.listen.port());
             let report = wrk::run(&url, &host, connections, run.seconds)?;
             Ok(Slice {
                 requests: report.requests,
                 errors: report.errors,
                 per_second: report.per_second,
-                p50_us: report.p50_us,
-                p99_us: report.p99_us,
+                p50_us: Some(report.p50_us),
+                p99_us: Some(report.p99_us),
                 ..Slice::default()
             })
+        }
+        Load::H2load { connections, streams } => {
+            let report = h2load::run(site, connections, streams, run.seconds)?;
+            Ok(Slice {
+                requests: report.succeeded,
+                errors: report.errors,
+                per_second: report.succeeded as f64 / f64::from(run.seconds),
+                ..Slice::default()
+            })
+        }
+        Load::Echo { clients } => {
+            let seen = generator(run, contender, "echo", clients, &[])?;
+            Ok(from_seen(&seen, run))
         }
         Load::Handshake { connections } => {
             let seen = generator(run, contender, "handshake", connections, &[])?;
@@ -116,8 +134,9 @@ fn from_seen(seen: &Seen, run: &Run<'_>) -> Slice {
         requests: seen.requests,
         errors: seen.failed + seen.dropped,
         per_second: seen.requests as f64 / f64::from(run.seconds),
-        p50_us: seen.p50_us,
-        p99_us: seen.p99_us,
+        p50_us: Some(seen.p50_us),
+        p99_us: Some(seen.p99_us),
+        p999_us: Some(seen.p999_us),
         ..Slice::default()
     }
 }
@@ -143,14 +162,31 @@ pub(crate) fn generator_command(
     seconds: u32,
     more: &[&str],
 ) -> anyhow::Result<std::process::Command> {
-    let site = &contender.site;
-    let (host, path) = site.last(false);
+    command(&contender.site, kind, connections, seconds, more)
+}
+
+/// Our own load generator for a site, on the load core.
+pub(crate) fn command(
+    site: &Site,
+    kind: &str,
+    connections: u32,
+    seconds: u32,
+    more: &[&str],
+) -> anyhow::Result<std::process::Command> {
+    let path = if site.wire == Wire::Grpc { "/bench.Echo/Unary" } else { "/x" };
+    let (host, path) = site.last(path);
+    let protocol = match site.wire {
+        Wire::Http1 | Wire::Tcp | Wire::Passthrough => Protocol::Http1,
+        Wire::Http2ToHttp1 | Wire::Http2 => Protocol::Http2,
+        Wire::Grpc => Protocol::Grpc,
+        Wire::Udp => Protocol::Udp,
+    };
     let mut command = pinned(LOAD_CORE, &std::env::current_exe()?);
     command.arg("load").arg(kind).arg(site.listen.to_string());
-    command.args(["--host", &host, "--path", &path]);
+    command.args(["--host", &host, "--path", &path, "--protocol", protocol.name()]);
     command.args(["--connections", &connections.to_string(), "--seconds", &seconds.to_string()]);
     command.args(more);
-    if site.tls {
+    if site.client_tls() {
         command.arg("--trust").arg(site.file("trust.pem"));
     }
     Ok(command)

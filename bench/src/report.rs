@@ -2,7 +2,7 @@
 
 use crate::{
     driver::Run,
-    measure::Measured,
+    measure::{Measured, Slice},
     memory::Memory,
     proxy::Kind,
     reload::Reload,
@@ -103,19 +103,20 @@ pub(crate) fn row(row: &Row, result: &Result) -> String {
 
 fn slices(row: &Row, all: &[Measured]) -> std::result::Result<String, std::fmt::Error> {
     let find = |label: &str| all.iter().find(|measured| measured.label == label);
-    let references: Vec<&Measured> =
+    let mut references: Vec<&Measured> =
         ["relay", "nginx", "haproxy"].iter().filter_map(|label| find(label)).collect();
+    if references.len() < 2 {
+        references.extend(find("envoy"));
+    }
     let mut text = String::from("| proxy | CPU µs/request (min–max) |");
     for reference in &references {
         write!(text, " × {} |", reference.label)?;
     }
-    text.push_str(" user + system µs | requests per CPU second | requests/s | p50 µs | p99 µs | RSS MiB | errors |\n|---|---|");
-    text.push_str(&"---|".repeat(references.len() + 7));
+    text.push_str(" user + system µs | requests per CPU second | requests/s | p50 µs | p99 µs | p99.9 µs | RSS MiB | errors |\n|---|---|");
+    text.push_str(&"---|".repeat(references.len() + 8));
     text.push('\n');
     for measured in all {
-        let of = |get: fn(&crate::measure::Slice) -> f64| -> Vec<f64> {
-            measured.slices.iter().map(get).collect()
-        };
+        let of = |get: fn(&Slice) -> f64| -> Vec<f64> { measured.slices.iter().map(get).collect() };
         let cpu = of(|slice| slice.cpu_us);
         let (low, high) = range(&cpu);
         write!(text, "| {} | **{:.2}** ({low:.1}–{high:.1}) |", measured.label, median(&cpu))?;
@@ -131,11 +132,12 @@ fn slices(row: &Row, all: &[Measured]) -> std::result::Result<String, std::fmt::
         let errors: u64 = measured.slices.iter().map(|slice| slice.errors).sum();
         writeln!(
             text,
-            " {user:.1} + {system:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} | {errors} |",
+            " {user:.1} + {system:.1} | {:.0} | {:.0} | {} | {} | {} | {:.1} | {errors} |",
             1e6 / median(&cpu).max(0.001),
             median(&of(|slice| slice.per_second)),
-            median(&of(|slice| slice.p50_us)),
-            median(&of(|slice| slice.p99_us)),
+            latency(measured, |slice| slice.p50_us),
+            latency(measured, |slice| slice.p99_us),
+            latency(measured, |slice| slice.p999_us),
             median(&of(|slice| slice.rss_kib as f64)) / 1024.0,
         )?;
     }
@@ -147,6 +149,12 @@ fn slices(row: &Row, all: &[Measured]) -> std::result::Result<String, std::fmt::
         }
     }
     Ok(text)
+}
+
+/// The median of a quantile over the slices, where the load generator tells it.
+fn latency(measured: &Measured, get: fn(&Slice) -> Option<f64>) -> String {
+    let known: Vec<f64> = measured.slices.iter().filter_map(get).collect();
+    if known.is_empty() { "–".to_owned() } else { format!("{:.0}", median(&known)) }
 }
 
 /// Ratios of CPU per request, pass by pass.

@@ -1,12 +1,19 @@
 //! What is measured: the rows, who takes part in each, and what we want to reach.
 
-use crate::{proxy::Kind, site::Shape};
+use crate::{
+    proxy::Kind,
+    site::{Shape, Wire},
+};
 
 /// How the load of a row is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Load {
-    /// wrk on this many kept connections.
-    Wrk { connections: u32, large: bool },
+    /// wrk on this many kept connections, asking for one path.
+    Wrk { connections: u32, path: &'static str },
+    /// h2load: this many connections with this many requests in progress on each.
+    H2load { connections: u32, streams: u32 },
+    /// This many clients, each with one datagram under way.
+    Echo { clients: u32 },
     /// New TLS connections, this many at a time.
     Handshake { connections: u32 },
     /// A fixed rate (requests a second) on this many kept connections.
@@ -21,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) load: Load,
+    pub(crate) wire: Wire,
+    /// TLS that ends at the proxy.
     pub(crate) tls: bool,
     pub(crate) access_log: bool,
     pub(crate) shape: Shape,
@@ -52,13 +61,22 @@ const ROUTES: usize = 5000;
 const PLAIN: Row = Row {
     name: "h1",
     title: "HTTP/1.1, 1 KiB, 64 kept connections",
-    load: Load::Wrk { connections: 64, large: false },
+    load: Load::Wrk { connections: 64, path: "/x" },
+    wire: Wire::Http1,
     tls: false,
     access_log: false,
     shape: Shape::One,
     relay: true,
     ours_with_one_route: false,
     targets: &[Target { peer: "relay", at_most: 1.06 }, Target { peer: "nginx", at_most: 0.88 }],
+};
+
+const HTTP2: Row = Row {
+    load: Load::H2load { connections: 8, streams: 16 },
+    wire: Wire::Http2ToHttp1,
+    relay: false,
+    targets: &[],
+    ..PLAIN
 };
 
 pub(crate) const ROWS: &[Row] = &[
@@ -91,7 +109,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "body",
         title: "HTTP/1.1, 100 KiB responses, 32 kept connections",
-        load: Load::Wrk { connections: 32, large: true },
+        load: Load::Wrk { connections: 32, path: "/100k" },
         targets: &[Target { peer: "nginx", at_most: 1.0 }],
         ..PLAIN
     },
@@ -111,6 +129,55 @@ pub(crate) const ROWS: &[Row] = &[
         relay: false,
         ours_with_one_route: true,
         targets: &[Target { peer: ONE_ROUTE, at_most: 1.03 }],
+        ..PLAIN
+    },
+    Row {
+        name: "h2",
+        title: "HTTP/2 to HTTP/1.1, 1 KiB, 8 kept connections with 16 requests in progress on each",
+        targets: &[Target { peer: "haproxy", at_most: 0.93 }],
+        ..HTTP2
+    },
+    Row { name: "h2-tls", title: "The same over TLS (1.3, ECDSA P-256)", tls: true, ..HTTP2 },
+    Row {
+        name: "h2-h2",
+        title: "HTTP/2 to HTTP/2, 1 KiB, 8 kept connections with 16 requests in progress on each",
+        wire: Wire::Http2,
+        ..HTTP2
+    },
+    Row {
+        name: "grpc",
+        title: "gRPC, unary, 1 KiB replies, 8 kept connections with 16 calls in progress on each",
+        wire: Wire::Grpc,
+        ..HTTP2
+    },
+    Row {
+        name: "tcp",
+        title: "TCP relay: 1 KiB answers, 64 kept connections",
+        wire: Wire::Tcp,
+        targets: &[Target { peer: "relay", at_most: 1.0 }],
+        ..PLAIN
+    },
+    Row {
+        name: "tcp-large",
+        title: "TCP relay: streams of 4 MiB answers, 8 kept connections",
+        load: Load::Wrk { connections: 8, path: "/4m" },
+        wire: Wire::Tcp,
+        targets: &[Target { peer: "relay", at_most: 1.0 }],
+        ..PLAIN
+    },
+    Row {
+        name: "passthrough",
+        title: "TLS passthrough by server name, 1 KiB, 64 kept connections",
+        wire: Wire::Passthrough,
+        targets: &[],
+        ..PLAIN
+    },
+    Row {
+        name: "udp",
+        title: "UDP echo, 256 bytes, 64 clients with one datagram under way each",
+        load: Load::Echo { clients: 64 },
+        wire: Wire::Udp,
+        targets: &[],
         ..PLAIN
     },
     Row {
@@ -143,6 +210,27 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
+        name: "memory-h2",
+        title: "Memory: idle, and with 1,000 idle kept HTTP/2 connections",
+        load: Load::Idle {
+            connections: 1000,
+            targets: MemoryTargets { idle_rss_mib: None, kib_per_connection: 24.0 },
+        },
+        targets: &[],
+        ..HTTP2
+    },
+    Row {
+        name: "memory-h2-tls",
+        title: "Memory: idle, and with 1,000 idle kept HTTP/2 connections over TLS",
+        load: Load::Idle {
+            connections: 1000,
+            targets: MemoryTargets { idle_rss_mib: None, kib_per_connection: 34.0 },
+        },
+        tls: true,
+        targets: &[],
+        ..HTTP2
+    },
+    Row {
         name: "reload",
         title: "Adding one host to 5,000 under 1,000 requests a second on 32 kept connections",
         load: Load::Reload,
@@ -160,7 +248,9 @@ impl Row {
     /// The proxies of this row among `kinds`, with the label and shape of each.
     pub(crate) fn participants(&self, kinds: &[Kind]) -> Vec<(String, Kind, Shape)> {
         let mut all = Vec::new();
-        for kind in kinds.iter().copied().filter(|kind| self.relay || kind.speaks_http()) {
+        let takes_part =
+            |kind: &Kind| kind.speaks(self.wire) && (self.relay || *kind != Kind::Relay);
+        for kind in kinds.iter().copied().filter(takes_part) {
             all.push((kind.name().to_owned(), kind, self.shape));
             if kind == Kind::Portcullis && self.ours_with_one_route {
                 all.push((ONE_ROUTE.to_owned(), kind, Shape::One));

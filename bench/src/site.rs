@@ -18,6 +18,46 @@ pub(crate) enum Shape {
     Paths(usize),
 }
 
+/// What is spoken before a proxy and behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// HTTP/1.1 on both sides.
+    Http1,
+    /// HTTP/2 from the client, HTTP/1.1 to the backend.
+    Http2ToHttp1,
+    /// HTTP/2 on both sides.
+    Http2,
+    /// gRPC: HTTP/2 on both sides, with trailers.
+    Grpc,
+    /// Streams that the proxy does not look into; client and backend speak HTTP/1.1.
+    Tcp,
+    /// HTTP/1.1 inside TLS that ends at the backend; the proxy chooses by the server name.
+    Passthrough,
+    /// Datagrams, which the backend sends back.
+    Udp,
+}
+
+impl Wire {
+    /// Whether the proxy reads requests, and so may add fields to them.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Self::Http1 | Self::Http2ToHttp1 | Self::Http2 | Self::Grpc)
+    }
+
+    /// Whether clients speak HTTP/2.
+    pub(crate) fn is_http2(self) -> bool {
+        matches!(self, Self::Http2ToHttp1 | Self::Http2 | Self::Grpc)
+    }
+}
+
+/// Where the backend listens, one address for each thing it speaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backends {
+    pub(crate) http1: SocketAddr,
+    pub(crate) http2: SocketAddr,
+    pub(crate) tls: SocketAddr,
+    pub(crate) udp: SocketAddr,
+}
+
 /// One proxy's task.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
@@ -27,7 +67,9 @@ pub(crate) struct Site {
     pub(crate) listen: SocketAddr,
     /// Two more ports for health, metrics and administration.
     pub(crate) side_ports: (u16, u16),
-    pub(crate) backend: SocketAddr,
+    pub(crate) backends: Backends,
+    pub(crate) wire: Wire,
+    /// TLS that ends at the proxy.
     pub(crate) tls: bool,
     /// A JSON access log to a file.
     pub(crate) access_log: bool,
@@ -73,9 +115,18 @@ impl Site {
         (0..count).map(|number| format!("/p{number}")).collect()
     }
 
-    /// A request that the last route takes: host and path.
-    pub(crate) fn last(&self, large: bool) -> (String, String) {
-        let path = if large { "/100k" } else { "/x" };
+    /// The address of the backend that understands the wire.
+    pub(crate) fn backend(&self) -> SocketAddr {
+        match self.wire {
+            Wire::Http1 | Wire::Http2ToHttp1 | Wire::Tcp => self.backends.http1,
+            Wire::Http2 | Wire::Grpc => self.backends.http2,
+            Wire::Passthrough => self.backends.tls,
+            Wire::Udp => self.backends.udp,
+        }
+    }
+
+    /// A request for `path` that the last route takes: host and path.
+    pub(crate) fn last(&self, path: &str) -> (String, String) {
         match self.shape {
             Shape::One => ("localhost".to_owned(), path.to_owned()),
             Shape::Hosts(count) => {
@@ -87,8 +138,14 @@ impl Site {
         }
     }
 
+    /// What the proxy calls the scheme of a request.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
+    }
+
+    /// Whether clients speak TLS, wherever it ends.
+    pub(crate) fn client_tls(&self) -> bool {
+        self.tls || self.wire == Wire::Passthrough
     }
 
     /// Writes a file into the site's folder by renaming a new one over it.

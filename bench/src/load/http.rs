@@ -1,6 +1,6 @@
 //! The least HTTP/1.1 client that counts answers.
 
-use super::{Options, client_config, server_name};
+use super::{Options, Protocol, client_config, server_name};
 use std::{io, pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -22,19 +22,27 @@ pub(super) struct Connector {
 impl Connector {
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
         let tls = match &options.trust {
-            Some(trust) => Some((TlsConnector::from(client_config(trust)?), server_name()?)),
+            Some(trust) => {
+                let http2 = matches!(options.protocol, Protocol::Http2 | Protocol::Grpc);
+                Some((TlsConnector::from(client_config(trust, http2)?), server_name()?))
+            }
             None => None,
         };
         Ok(Self { address: options.address, tls })
     }
 
-    pub(super) async fn connect(&self) -> io::Result<Connection> {
+    /// A connection, with TLS where it is asked for.
+    pub(super) async fn stream(&self) -> io::Result<Pin<Box<dyn Stream>>> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        let stream: Pin<Box<dyn Stream>> = match &self.tls {
+        Ok(match &self.tls {
             Some((connector, name)) => Box::pin(connector.connect(name.clone(), stream).await?),
             None => Box::pin(stream),
-        };
+        })
+    }
+
+    pub(super) async fn connect(&self) -> io::Result<Connection> {
+        let stream = self.stream().await?;
         Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
     }
 }

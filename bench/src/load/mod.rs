@@ -1,9 +1,11 @@
-//! Load generators of our own, for what wrk cannot do: full handshakes, a fixed rate, idle connections, and requests while a configuration changes.
+//! Load generators of our own, for what wrk and h2load cannot do: full handshakes, a fixed rate, datagrams, idle connections, and requests while a configuration changes.
 //!
 //! One thread; the result is one line of JSON on standard output.
 
+mod echo;
 mod handshake;
 mod http;
+mod http2;
 mod idle;
 mod rate;
 mod watch;
@@ -22,6 +24,9 @@ pub(crate) struct Options {
     host: String,
     #[arg(long, default_value = "/x")]
     path: String,
+    /// What is spoken (idle alone knows more than HTTP/1.1).
+    #[arg(long, value_enum, default_value_t = Protocol::Http1)]
+    protocol: Protocol,
     /// Connect with TLS and trust this certificate alone.
     #[arg(long)]
     trust: Option<PathBuf>,
@@ -43,10 +48,31 @@ enum Kind {
     Handshake,
     /// Requests at a fixed rate on kept connections, whatever the answers do.
     Rate,
+    /// Datagrams that come back, one under way for each client.
+    Echo,
     /// Connections that make one request each and then stay open; says `ready` when all are.
     Idle,
     /// `rate`, and a probe that waits for a new host; says `ready` at its start.
     Watch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+    Grpc,
+    Udp,
+}
+
+impl Protocol {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::Grpc => "grpc",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 /// What a load generator saw.
@@ -60,12 +86,15 @@ pub(crate) struct Seen {
     pub(crate) dropped: u64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
     pub(crate) max_us: f64,
     /// New connections of the probe, and those that were refused or cut.
     pub(crate) probes: u64,
     pub(crate) probes_failed: u64,
     /// When the new host first answered 200, in microseconds since 1970.
     pub(crate) effective_at_us: Option<u64>,
+    /// The last error (idle).
+    pub(crate) error: Option<String>,
 }
 
 impl Seen {
@@ -73,6 +102,7 @@ impl Seen {
     fn set_latencies(&mut self, latencies: &[f64]) {
         self.p50_us = crate::stats::quantile(latencies, 0.5);
         self.p99_us = crate::stats::quantile(latencies, 0.99);
+        self.p999_us = crate::stats::quantile(latencies, 0.999);
         self.max_us = crate::stats::quantile(latencies, 1.0);
     }
 }
@@ -83,6 +113,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         match options.kind {
             Kind::Handshake => handshake::run(options).await,
             Kind::Rate => rate::run(options).await,
+            Kind::Echo => echo::run(options).await,
             Kind::Idle => idle::run(options).await,
             Kind::Watch => watch::run(options).await,
         }
@@ -92,7 +123,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Client settings: TLS 1.3 and X25519 alone, so that all proxies do the same work; no resumption.
-pub(crate) fn client_config(trust: &std::path::Path) -> anyhow::Result<Arc<ClientConfig>> {
+fn client_config(trust: &std::path::Path, http2: bool) -> anyhow::Result<Arc<ClientConfig>> {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
@@ -103,9 +134,12 @@ pub(crate) fn client_config(trust: &std::path::Path) -> anyhow::Result<Arc<Clien
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.resumption = rustls::client::Resumption::disabled();
+    if http2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     Ok(Arc::new(config))
 }
 
-pub(crate) fn server_name() -> anyhow::Result<ServerName<'static>> {
+fn server_name() -> anyhow::Result<ServerName<'static>> {
     Ok(ServerName::try_from("localhost")?)
 }

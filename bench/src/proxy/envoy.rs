@@ -2,7 +2,7 @@
 
 use crate::{
     proc::{PROXY_CORE, Process, pinned},
-    site::{Shape, Site},
+    site::{Shape, Site, Wire},
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -65,12 +65,82 @@ fn routes(site: &Site) -> Value {
     json!({ "name": "routes", "virtual_hosts": hosts })
 }
 
+const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters";
+
+fn address(address: std::net::SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } })
+}
+
 fn config(site: &Site) -> Value {
-    const HTTP: &str = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-    const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
+    let endpoint = json!({ "endpoint": { "address": address(site.backend()) } });
+    let mut cluster = json!({
+        "name": "backend", "type": "STATIC", "connect_timeout": "5s",
+        "circuit_breakers": { "thresholds": [{ "max_connections": 16384, "max_pending_requests": 16384, "max_requests": 16384 }] },
+        "load_assignment": { "cluster_name": "backend", "endpoints": [{ "lb_endpoints": [endpoint] }] },
+    });
+    if matches!(site.wire, Wire::Http2 | Wire::Grpc) {
+        let options = json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": { "http2_protocol_options": {} },
+        } });
+        set(&mut cluster, "typed_extension_protocol_options", options);
+    }
+    json!({
+        "node": { "id": "bench", "cluster": "bench" },
+        "static_resources": { "listeners": [listener(site)], "clusters": [cluster] },
+    })
+}
+
+fn listener(site: &Site) -> Value {
+    let mut listener = json!({ "name": "web", "address": address(site.listen) });
+    if site.wire == Wire::Udp {
+        set(&mut listener, "address", udp_address(site.listen));
+        set(&mut listener, "listener_filters", json!([udp_proxy()]));
+        return listener;
+    }
+    let filter = if site.wire.is_http() {
+        json!({ "name": "http", "typed_config": manager(site) })
+    } else {
+        let kind = format!("{FILTERS}.network.tcp_proxy.v3.TcpProxy");
+        json!({ "name": "tcp", "typed_config": { "@type": kind, "stat_prefix": "tcp", "cluster": "backend" } })
+    };
+    let mut chain = json!({ "filters": [filter] });
+    if site.tls {
+        set(&mut chain, "transport_socket", tls(site));
+    }
+    if site.wire == Wire::Passthrough {
+        let kind = format!("{FILTERS}.listener.tls_inspector.v3.TlsInspector");
+        let inspector = json!({ "name": "tls", "typed_config": { "@type": kind } });
+        set(&mut listener, "listener_filters", json!([inspector]));
+        set(&mut chain, "filter_chain_match", json!({ "server_names": ["localhost"] }));
+    }
+    set(&mut listener, "filter_chains", json!([chain]));
+    listener
+}
+
+fn udp_address(address: std::net::SocketAddr) -> Value {
+    json!({ "socket_address": { "protocol": "UDP", "address": address.ip(), "port_value": address.port() } })
+}
+
+fn udp_proxy() -> Value {
+    let route = json!({
+        "name": "route",
+        "typed_config": { "@type": format!("{FILTERS}.udp.udp_proxy.v3.Route"), "cluster": "backend" },
+    });
+    json!({
+        "name": "udp",
+        "typed_config": {
+            "@type": format!("{FILTERS}.udp.udp_proxy.v3.UdpProxyConfig"),
+            "stat_prefix": "udp", "matcher": { "on_no_match": { "action": route } },
+        },
+    })
+}
+
+fn manager(site: &Site) -> Value {
     let mut manager = json!({
-        "@type": HTTP, "stat_prefix": "web", "use_remote_address": true,
-        "http_filters": [{ "name": "router", "typed_config": { "@type": ROUTER } }],
+        "@type": format!("{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": "web", "use_remote_address": true,
+        "http_filters": [{ "name": "router", "typed_config": { "@type": format!("{FILTERS}.http.router.v3.Router") } }],
     });
     if site.reloads {
         let source = json!({ "path_config_source": { "path": site.file("routes.json") }, "resource_api_version": "V3" });
@@ -81,23 +151,7 @@ fn config(site: &Site) -> Value {
     if site.access_log {
         set(&mut manager, "access_log", json!([access_log(site)]));
     }
-    let mut chain = json!({ "filters": [{ "name": "http", "typed_config": manager }] });
-    if site.tls {
-        set(&mut chain, "transport_socket", tls(site));
-    }
-    let address = |address: std::net::SocketAddr| json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } });
-    let endpoint = json!({ "endpoint": { "address": address(site.backend) } });
-    json!({
-        "node": { "id": "bench", "cluster": "bench" },
-        "static_resources": {
-            "listeners": [{ "name": "web", "address": address(site.listen), "filter_chains": [chain] }],
-            "clusters": [{
-                "name": "backend", "type": "STATIC", "connect_timeout": "5s",
-                "circuit_breakers": { "thresholds": [{ "max_connections": 16384, "max_pending_requests": 16384, "max_requests": 16384 }] },
-                "load_assignment": { "cluster_name": "backend", "endpoints": [{ "lb_endpoints": [endpoint] }] },
-            }],
-        },
-    })
+    manager
 }
 
 fn access_log(site: &Site) -> Value {
@@ -120,11 +174,13 @@ fn access_log(site: &Site) -> Value {
 fn tls(site: &Site) -> Value {
     const TLS: &str =
         "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
+    let protocol = if site.wire.is_http2() { "h2" } else { "http/1.1" };
     json!({
         "name": "tls",
         "typed_config": {
             "@type": TLS, "disable_stateless_session_resumption": true,
             "common_tls_context": {
+                "alpn_protocols": [protocol],
                 "tls_params": { "tls_minimum_protocol_version": "TLSv1_3" },
                 "tls_certificates": [{
                     "certificate_chain": { "filename": site.file("cert.pem") },

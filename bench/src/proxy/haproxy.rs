@@ -2,7 +2,7 @@
 
 use crate::{
     proc::{PROXY_CORE, Process, pinned},
-    site::{Shape, Site},
+    site::{Shape, Site, Wire},
 };
 use std::{fmt::Write as _, path::Path};
 
@@ -42,7 +42,10 @@ fn config(site: &Site, relay: bool) -> anyhow::Result<String> {
         writeln!(text, "  hard-stop-after 3s")?;
         writeln!(text, "  stats socket {folder}/admin.sock level admin expose-fd listeners")?;
     }
-    let mode = if relay { "tcp" } else { "http" };
+    // By server name it looks at the beginning of a stream, the relay at nothing.
+    let by_name = !relay && site.wire == Wire::Passthrough;
+    let http = !relay && !by_name;
+    let mode = if http { "http" } else { "tcp" };
     writeln!(
         text,
         "defaults
@@ -53,13 +56,21 @@ fn config(site: &Site, relay: bool) -> anyhow::Result<String> {
 frontend web
   bind {listen}{tls}",
         listen = site.listen,
-        tls = if site.tls && !relay {
-            format!(" ssl crt {folder}/site.pem no-tls-tickets")
-        } else {
-            String::new()
+        tls = match (site.tls && http, site.wire.is_http2()) {
+            (true, true) => format!(" ssl crt {folder}/site.pem no-tls-tickets alpn h2"),
+            (true, false) => format!(" ssl crt {folder}/site.pem no-tls-tickets"),
+            (false, true) => " proto h2".to_owned(),
+            (false, false) => String::new(),
         }
     )?;
-    if relay {
+    if by_name {
+        text.push_str(
+            "  option splice-auto
+  tcp-request inspect-delay 5s
+  tcp-request content accept if { req_ssl_hello_type 1 }
+  use_backend backend if { req_ssl_sni -i localhost }\n",
+        );
+    } else if relay {
         text.push_str("  option splice-auto\n");
     } else {
         writeln!(text, "  option forwardfor\n  timeout http-keep-alive 600s")?;
@@ -74,6 +85,7 @@ frontend web
         );
     }
     match site.shape {
+        Shape::One if by_name => {}
         Shape::One => text.push_str("  default_backend backend\n"),
         Shape::Hosts(_) | Shape::Paths(_) => {
             let key = if matches!(site.shape, Shape::Hosts(_)) { "base" } else { "path" };
@@ -81,13 +93,10 @@ frontend web
         }
     }
     writeln!(text, "backend backend")?;
-    if relay {
-        writeln!(text, "  option splice-auto")?;
-    } else {
-        writeln!(text, "  http-reuse always")?;
-    }
-    writeln!(text, "  server one {}", site.backend)?;
-    if !relay {
+    writeln!(text, "  {}", if http { "http-reuse always" } else { "option splice-auto" })?;
+    let over_http2 = http && matches!(site.wire, Wire::Http2 | Wire::Grpc);
+    writeln!(text, "  server one {}{}", site.backend(), if over_http2 { " proto h2" } else { "" })?;
+    if http {
         writeln!(text, "backend none\n  http-request return status 404")?;
     }
     Ok(text)

@@ -5,7 +5,10 @@ mod haproxy;
 mod nginx;
 mod portcullis;
 
-use crate::{proc::Process, site::Site};
+use crate::{
+    proc::Process,
+    site::{Site, Wire},
+};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -35,9 +38,15 @@ impl Kind {
         }
     }
 
-    /// Whether it reads HTTP; the relay does not.
-    pub(crate) fn speaks_http(self) -> bool {
-        self != Self::Relay
+    /// Whether it can do what the wire asks for. Where nobody looks into the stream, HAProxy is the relay.
+    pub(crate) fn speaks(self, wire: Wire) -> bool {
+        match self {
+            Self::Portcullis | Self::Envoy => true,
+            Self::Relay => matches!(wire, Wire::Http1 | Wire::Tcp | Wire::Passthrough),
+            // It reaches backends by HTTP/2 for gRPC alone.
+            Self::Nginx => wire != Wire::Http2,
+            Self::Haproxy => !matches!(wire, Wire::Tcp | Wire::Udp),
+        }
     }
 
     /// Writes the configuration and starts the proxy.

@@ -2,7 +2,7 @@
 
 use crate::{
     proc::{PROXY_CORE, Process, pinned},
-    site::{Shape, Site},
+    site::{Shape, Site, Wire},
 };
 use std::{fmt::Write as _, path::Path};
 
@@ -21,11 +21,11 @@ pub(super) fn reload(process: &Process, site: &Site) -> anyhow::Result<()> {
     process.signal("HUP")
 }
 
+/// Where Debian puts the module that carries streams and datagrams.
+const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
 fn config(site: &Site) -> anyhow::Result<String> {
-    let folder = site.folder.display();
-    let listen = site.listen;
-    let scheme = if site.tls { " ssl" } else { "" };
-    let mut text = format!(
+    let head = format!(
         "daemon off;
 user root;
 worker_processes 1;
@@ -33,7 +33,46 @@ worker_rlimit_nofile 18000;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log error;
 events {{ worker_connections 8192; }}
-http {{
+",
+        folder = site.folder.display()
+    );
+    if site.wire.is_http() {
+        http(site, head)
+    } else {
+        Ok(format!("load_module {STREAM_MODULE};\n{head}{}", stream(site)))
+    }
+}
+
+/// Streams and datagrams; by server name where TLS passes through.
+fn stream(site: &Site) -> String {
+    let (listen, backend) = (site.listen, site.backend());
+    let (kind, more, to) = match site.wire {
+        Wire::Udp => (" udp", "proxy_timeout 60s;", "backend"),
+        Wire::Passthrough => ("", "ssl_preread on;", "$chosen"),
+        Wire::Http1 | Wire::Http2ToHttp1 | Wire::Http2 | Wire::Grpc | Wire::Tcp => {
+            ("", "", "backend")
+        }
+    };
+    let names = "map $ssl_preread_server_name $chosen { localhost backend; default none; }";
+    let names = if site.wire == Wire::Passthrough { names } else { "" };
+    format!(
+        "stream {{
+  {names}
+  upstream backend {{ server {backend}; }}
+  server {{ listen {listen}{kind}; {more} proxy_pass {to}; }}
+}}
+"
+    )
+}
+
+fn http(site: &Site, mut text: String) -> anyhow::Result<String> {
+    let folder = site.folder.display();
+    let listen = site.listen;
+    let http2 = if site.wire.is_http2() { " http2" } else { "" };
+    let scheme = if site.tls { " ssl" } else { "" };
+    write!(
+        text,
+        "http {{
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
@@ -58,8 +97,8 @@ http {{
   proxy_buffers 16 8k;
   proxy_max_temp_file_size 0;
 ",
-        backend = site.backend
-    );
+        backend = site.backend()
+    )?;
     if site.access_log {
         writeln!(
             text,
@@ -80,9 +119,12 @@ http {{
              ssl_protocols TLSv1.3;\n  ssl_session_tickets off;\n  ssl_session_cache off;"
         )?;
     }
-    let pass = "proxy_pass http://backend;";
+    let grpc = "grpc_pass grpc://backend;\n  grpc_set_header Host $host;\n  \
+                grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n  \
+                grpc_set_header X-Forwarded-Proto $scheme;";
+    let pass = if site.wire == Wire::Grpc { grpc } else { "proxy_pass http://backend;" };
     let server = |text: &mut String, head: &str, locations: &str| {
-        writeln!(text, "  server {{ listen {listen}{scheme}{head} {locations} }}")
+        writeln!(text, "  server {{ listen {listen}{scheme}{http2}{head} {locations} }}")
     };
     match site.shape {
         Shape::One => server(&mut text, ";", &format!("location / {{ {pass} }}"))?,

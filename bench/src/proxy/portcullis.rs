@@ -2,7 +2,7 @@
 
 use crate::{
     proc::{PROXY_CORE, Process, pinned},
-    site::{NEW_HOST, Shape, Site},
+    site::{NEW_HOST, Shape, Site, Wire},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::path::Path;
@@ -41,13 +41,14 @@ pub(super) fn reload(site: &Site) -> anyhow::Result<()> {
 
 fn gateway(site: &Site) -> String {
     let port = site.listen.port();
-    let listener = if site.tls {
-        format!(
-            "  - name: web\n    port: {port}\n    protocol: HTTPS\n    \
-             tls:\n      certificateRefs:\n      - name: certificate\n"
-        )
-    } else {
-        format!("  - name: web\n    port: {port}\n    protocol: HTTP\n")
+    let (protocol, tls) = match site.wire {
+        Wire::Tcp => ("TCP", ""),
+        Wire::Udp => ("UDP", ""),
+        Wire::Passthrough => ("TLS", "    tls:\n      mode: Passthrough\n"),
+        Wire::Http1 | Wire::Http2ToHttp1 | Wire::Http2 | Wire::Grpc if site.tls => {
+            ("HTTPS", "    tls:\n      certificateRefs:\n      - name: certificate\n")
+        }
+        Wire::Http1 | Wire::Http2ToHttp1 | Wire::Http2 | Wire::Grpc => ("HTTP", ""),
     };
     format!(
         "apiVersion: gateway.networking.k8s.io/v1
@@ -64,11 +65,17 @@ metadata:
 spec:
   gatewayClassName: bench
   listeners:
-{listener}"
+  - name: web
+    port: {port}
+    protocol: {protocol}
+{tls}"
     )
 }
 
 fn backend(site: &Site) -> String {
+    let protocol = if site.wire == Wire::Udp { "UDP" } else { "TCP" };
+    let over_http2 = matches!(site.wire, Wire::Http2 | Wire::Grpc);
+    let application = if over_http2 { "    appProtocol: kubernetes.io/h2c\n" } else { "" };
     format!(
         "apiVersion: v1
 kind: Service
@@ -76,10 +83,11 @@ metadata:
   name: backend
 spec:
   ports:
-  - name: http
+  - name: web
     port: 80
+    protocol: {protocol}
     targetPort: {port}
----
+{application}---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata:
@@ -88,15 +96,16 @@ metadata:
     kubernetes.io/service-name: backend
 addressType: IPv4
 ports:
-- name: http
+- name: web
   port: {port}
+  protocol: {protocol}
 endpoints:
 - addresses: [\"{address}\"]
   conditions:
     ready: true
 ",
-        port = site.backend.port(),
-        address = site.backend.ip()
+        port = site.backend().port(),
+        address = site.backend().ip()
     )
 }
 
@@ -110,6 +119,14 @@ fn secret(site: &Site) -> String {
 }
 
 fn routes(site: &Site) -> Vec<String> {
+    let only = |kind, hosts| vec![stream_route(kind, hosts)];
+    match site.wire {
+        Wire::Http1 | Wire::Http2ToHttp1 | Wire::Http2 => {}
+        Wire::Grpc => return only("GRPCRoute", ""),
+        Wire::Tcp => return only("TCPRoute", ""),
+        Wire::Passthrough => return only("TLSRoute", "  hostnames: [\"localhost\"]\n"),
+        Wire::Udp => return only("UDPRoute", ""),
+    }
     match site.shape {
         Shape::One => vec![route("all", None, None)],
         Shape::Hosts(_) => {
@@ -129,6 +146,24 @@ fn routes(site: &Site) -> Vec<String> {
                 .collect()
         }
     }
+}
+
+/// A route without a match.
+fn stream_route(kind: &str, hosts: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1
+kind: {kind}
+metadata:
+  name: all
+spec:
+  parentRefs:
+  - name: bench
+{hosts}  rules:
+  - backendRefs:
+    - name: backend
+      port: 80
+"
+    )
 }
 
 fn route(name: &str, host: Option<&str>, path: Option<&str>) -> String {
