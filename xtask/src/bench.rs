@@ -6,7 +6,10 @@ use std::{path::Path, process::Command};
 
 /// Builds the binary that ships: `target/dist/portcullis`.
 pub(crate) fn dist(root: &Path) -> anyhow::Result<()> {
-    step::cargo(root, &["build", "--profile", "dist", "--package", "portcullis"])
+    step::cargo(
+        root,
+        &["build", "--profile", "dist", "--package", "portcullis", "--features", "full"],
+    )
 }
 
 /// Builds what is measured and the driver, then hands over to the driver.

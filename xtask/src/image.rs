@@ -19,7 +19,7 @@ const USER: u32 = 65_532;
 pub(crate) struct ImageArgs {
     /// The archive to write.
     output: PathBuf,
-    /// This binary instead of a static release build; the libraries of a dynamic one go in too, which is for trying things.
+    /// This binary instead of a static build of what ships; the libraries of a dynamic one go in too, which is for trying things.
     #[arg(long)]
     binary: Option<PathBuf>,
     /// The image's name; `localhost/portcullis` and the version when absent.
@@ -55,17 +55,27 @@ pub(crate) fn run(root: &Path, args: &ImageArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A release build that needs no library: glibc linked in, whose resolver reads files and asks DNS by itself.
-/// Only the last step differs from an ordinary release build, so that both share their parts.
+/// What ships, needing no library: glibc linked in, whose resolver reads files and asks DNS by itself.
+/// Only the last step differs from `cargo xtask dist`, so that both share their parts.
 fn build(root: &Path) -> anyhow::Result<PathBuf> {
     let mut command = Command::new("cargo");
     command.current_dir(root);
-    command.args(["rustc", "--package", "portcullis", "--release", "--"]);
+    command.args([
+        "rustc",
+        "--profile",
+        "dist",
+        "--package",
+        "portcullis",
+        "--features",
+        "full",
+        "--",
+    ]);
     command.args(["-C", "target-feature=+crt-static", "-C", "relocation-model=static"]);
-    step::run_shown(command, "cargo rustc --release -- -C target-feature=+crt-static")?;
+    let shown = "cargo rustc --profile dist --features full -- -C target-feature=+crt-static";
+    step::run_shown(command, shown)?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/portcullis"))
+    Ok(target.join("dist/portcullis"))
 }
 
 /// What a dynamic binary loads, its loader included; empty for a static one.

@@ -55,7 +55,7 @@ enum Task {
     },
     /// Build what ships: the `dist` profile.
     Dist,
-    /// An image of a static release build, or of a given binary, as an archive; needs no daemon.
+    /// An image of what ships, linked statically, or of a given binary, as an archive; needs no daemon.
     Image(image::ImageArgs),
     /// A one-node Kubernetes on this machine, in namespaces of its own (needs root).
     Cluster {

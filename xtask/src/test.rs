@@ -6,6 +6,10 @@ use crate::{
 };
 use std::path::Path;
 
+/// What ships is what is tested.
+const SHIPS: &str = "portcullis/full";
+const DENIED: [&str; 3] = ["--", "-D", "warnings"];
+
 pub(crate) fn run(root: &Path, fast: bool) -> anyhow::Result<()> {
     let mut steps = Steps::new();
     let result = run_all(&mut steps, root, fast);
@@ -17,11 +21,16 @@ fn run_all(steps: &mut Steps, root: &Path, fast: bool) -> anyhow::Result<()> {
     steps.run("format", || step::cargo(root, &["fmt", "--all", "--", "--check"]))?;
     steps.run("tidy", || tidy::run(root))?;
     steps.run("clippy", || {
-        step::cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        let all = ["clippy", "--workspace", "--all-targets", "--features", SHIPS];
+        step::cargo(root, &[&all[..], &DENIED].concat())
+    })?;
+    steps.run("clippy of a plain build", || {
+        step::cargo(root, &[&["clippy", "--package", "portcullis"][..], &DENIED].concat())
     })?;
     if fast {
-        steps
-            .run("unit tests", || totals::cargo_test(root, &["--workspace", "--lib", "--bins"]))?;
+        steps.run("unit tests", || {
+            totals::cargo_test(root, &["--workspace", "--features", SHIPS, "--lib", "--bins"])
+        })?;
         for name in ["integration tests", "doc tests", "documentation", "licences and bans"] {
             steps.skip(name, "--fast leaves it out");
         }
@@ -39,8 +48,11 @@ fn run_all(steps: &mut Steps, root: &Path, fast: bool) -> anyhow::Result<()> {
         );
     }
     steps.run("documentation", || {
-        let args = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+        let args =
+            ["doc", "--workspace", "--features", SHIPS, "--no-deps", "--document-private-items"];
         step::cargo_with(root, &args, &[("RUSTDOCFLAGS", "-D warnings")])
     })?;
-    steps.run("tests", || totals::cargo_test(root, &["--workspace", "--no-fail-fast"]))
+    steps.run("tests", || {
+        totals::cargo_test(root, &["--workspace", "--features", SHIPS, "--no-fail-fast"])
+    })
 }

@@ -10,6 +10,7 @@ use api::ObjectName;
 use futures_util::{StreamExt as _, stream};
 use ir::{BindAddress, EndpointMap, IrSet, ObjectRef, Revision};
 use kube::{Api, Client, api::DynamicObject};
+use source::names::Resolver;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use translate::{Diagnostic, Placement, Settings, Statuses, Translation, Translator};
@@ -21,7 +22,6 @@ use crate::{
     leader::{Election, Leadership, LeaseOptions},
     limits::{CHANGE_QUEUE, DEBOUNCE_LONGEST, DEBOUNCE_QUIET, DISCOVERY_INTERVAL, FETCHES},
     metrics::Counters,
-    names::Resolver,
     objects::{Objects, read_fetched},
     plane::{DataPlane, Publication},
     status::{Writer, timely},

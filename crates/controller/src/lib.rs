@@ -15,7 +15,6 @@ pub mod events;
 pub mod leader;
 pub mod limits;
 pub mod metrics;
-pub mod names;
 pub mod objects;
 pub mod plane;
 pub mod provision;

@@ -53,18 +53,6 @@ pub const LEASE_RETRY: Duration = Duration::from_secs(2);
 /// Longest wait for the answer to one request about the lease.
 pub const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time between two look-ups of the host names of backends.
-pub const NAME_INTERVAL: Duration = Duration::from_secs(30);
-
-/// Host names that are looked up at a time.
-pub const NAME_LOOKUPS: usize = 16;
-
-/// Host names of backends in all; the others have no addresses.
-pub const NAMES_MAX: usize = 1000;
-
-/// Addresses of one host name that are used.
-pub const NAME_ADDRESSES_MAX: usize = 64;
-
 /// How long the pods of a Gateway may take over a new revision before its status says that they
 /// have not.
 pub const ACK_PATIENCE: Duration = Duration::from_secs(3);

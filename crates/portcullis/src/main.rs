@@ -8,6 +8,7 @@
 //! plane, which a controller configures), `config` and `render`.
 
 mod cli;
+#[cfg(feature = "kubernetes")]
 mod cluster;
 mod command;
 mod config;

@@ -7,12 +7,14 @@
 //! It must never talk to a cluster, know the data plane, or decide what a route means.
 //!
 //! Start reading at [`Store::load`], then [`Reader`] (what it is given) and [`yaml::read`].
+//! [`names`] looks up the host names of backends.
 
 pub mod backend;
 pub mod demo;
 pub mod files;
 pub mod issue;
 pub mod limits;
+pub mod names;
 pub mod store;
 pub mod watch;
 pub mod yaml;

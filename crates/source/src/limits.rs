@@ -1,5 +1,7 @@
 //! Every bound of this crate, in one place.
 
+use std::time::Duration;
+
 /// Bytes of one file; a longer one is not read.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
@@ -40,3 +42,15 @@ pub const DEBOUNCE_LONGEST: std::time::Duration = std::time::Duration::from_mill
 
 /// Interval of the comparison that finds changes on file systems without events.
 pub const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Time between two look-ups of the host names of backends.
+pub const NAME_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Host names that are looked up at a time.
+pub const NAME_LOOKUPS: usize = 16;
+
+/// Host names of backends in all; the others have no addresses.
+pub const NAMES_MAX: usize = 1000;
+
+/// Addresses of one host name that are used.
+pub const NAME_ADDRESSES_MAX: usize = 64;

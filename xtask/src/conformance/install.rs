@@ -66,7 +66,7 @@ fn binary(root: &Path, args: &Args) -> anyhow::Result<PathBuf> {
     if let Some(binary) = &args.binary {
         return binary.canonicalize().with_context(|| format!("{} is missing", binary.display()));
     }
-    let mut build = vec!["build", "--package", "portcullis"];
+    let mut build = vec!["build", "--package", "portcullis", "--features", "full"];
     if args.release {
         build.push("--release");
     }

@@ -31,7 +31,9 @@ use inline::Inline;
 /// Runs until a signal ends it. Must run inside a `LocalSet`.
 pub(crate) async fn run(args: &ControllerArgs, config: &Config) -> Result<ExitCode> {
     let counters = Arc::new(Counters::default());
-    let mut running = serve::start(config, args.inline, Some(Arc::clone(&counters))).await?;
+    let shown = Arc::clone(&counters);
+    let shown: serve::RenderCounters = Rc::new(move || shown.render());
+    let mut running = serve::start(config, args.inline, Some(shown)).await?;
     let shared = running.shared.clone();
     let cluster = Cluster::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let options = options(args, config, &cluster);

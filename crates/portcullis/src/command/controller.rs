@@ -2,17 +2,21 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ArgMatches;
-use tokio::{runtime, task::LocalSet};
 
-use crate::{
-    cli::ControllerArgs,
-    cluster,
-    config::{Config, Flags},
-};
+use crate::cli::ControllerArgs;
 
+#[cfg(feature = "kubernetes")]
 pub(crate) fn run(args: &ControllerArgs, matches: &ArgMatches) -> Result<ExitCode> {
+    use anyhow::Context as _;
+    use tokio::{runtime, task::LocalSet};
+
+    use crate::{
+        cluster,
+        config::{Config, Flags},
+    };
+
     let (gateways, common) = (args.gateways.clone(), args.common.clone());
     let config = Config::load(&Flags { gateways, common, ..Flags::default() }, matches)?;
     let runtime = runtime::Builder::new_current_thread()
@@ -20,4 +24,13 @@ pub(crate) fn run(args: &ControllerArgs, matches: &ArgMatches) -> Result<ExitCod
         .build()
         .context("the event loop of the control thread cannot be started")?;
     LocalSet::new().block_on(&runtime, cluster::run(args, &config))
+}
+
+/// A build that leaves the Kubernetes client out.
+#[cfg(not(feature = "kubernetes"))]
+pub(crate) fn run(_args: &ControllerArgs, _matches: &ArgMatches) -> Result<ExitCode> {
+    anyhow::bail!(
+        "this build has no Kubernetes client; build one with \
+         `cargo build --release --features kubernetes`"
+    )
 }

@@ -11,10 +11,9 @@ use std::{
 use analyze::lint::Level;
 use anyhow::Result;
 use api::{EndpointSlice, ObjectName};
-use controller::names::Resolver;
 use ir::{BindAddress, EndpointMap, IrSet};
 use proxy::ProxyHandle;
-use source::{Reader, Store};
+use source::{Reader, Store, names::Resolver};
 use translate::{Settings, Snapshot, Translation, Translator};
 
 use super::{Local, Options, Shared};

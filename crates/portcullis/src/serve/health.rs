@@ -47,8 +47,8 @@ async fn metrics(shared: &Shared) -> Answer {
         Some(proxy) => proxy::render_prometheus(&proxy.metrics_snapshot().await),
         None => String::new(),
     };
-    if let Some(counters) = &shared.counters {
-        body.push_str(&counters.render());
+    if let Some(render) = &shared.counters {
+        body.push_str(&render());
     }
     let published = shared.published.borrow();
     let Revision { epoch, sequence } = published.revision.unwrap_or_default();

@@ -67,14 +67,17 @@ pub(crate) enum Request {
     Drain,
 }
 
+/// Counters of something that this module does not know.
+pub(crate) type RenderCounters = Rc<dyn Fn() -> String>;
+
 /// Shared by the loop and the endpoints, all on one thread.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) published: Rc<RefCell<Published>>,
     /// Absent in a controller that carries no traffic itself.
     pub(crate) proxy: Option<Rc<ProxyHandle>>,
-    /// Of a controller.
-    pub(crate) counters: Option<Arc<controller::Counters>>,
+    /// What a controller counts, in the text format of Prometheus.
+    pub(crate) counters: Option<RenderCounters>,
     /// Of a proxy that a controller configures, which has the statuses and findings.
     pub(crate) link: Option<LinkFeed>,
     pub(crate) level: LogLevel,
@@ -132,7 +135,7 @@ pub(crate) struct Running {
 pub(crate) async fn start(
     config: &Config,
     carries: bool,
-    counters: Option<Arc<controller::Counters>>,
+    counters: Option<RenderCounters>,
 ) -> Result<Running> {
     let level = log::init(config.log_format.value, &config.log_level.value)?;
     let (requests, asked) = mpsc::channel(4);
