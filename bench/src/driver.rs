@@ -9,7 +9,7 @@ use crate::{
     reload,
     report::{self, Result as RowResult},
     rows::{Load, ROWS, Row},
-    site::{self, Backends, Certificate, Shape, Site, Wire},
+    site::{self, Backends, Certificate, Confined, Shape, Site, Wire},
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -74,7 +74,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let rows = choose_rows(options)?;
     let _weight = Weight::raise();
     let tools = Tools::find(&root, options.binary.as_deref());
-    let versions = choose_kinds(options, &tools)?;
+    let versions =
+        choose_kinds(&tools, &options.proxies, options.without_portcullis, options.skip_missing)?;
     let kinds: Vec<Kind> = versions.iter().map(|(kind, _)| *kind).collect();
     let folder = root.join("target/bench/run");
     site::fresh_folder(&folder)?;
@@ -106,7 +107,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Starts the backend and waits until it answers.
-fn start_backend(folder: &Path, certificate: &Certificate) -> anyhow::Result<(Process, Backends)> {
+pub(crate) fn start_backend(
+    folder: &Path,
+    certificate: &Certificate,
+) -> anyhow::Result<(Process, Backends)> {
     let address = || anyhow::Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)));
     let backends =
         Backends { http1: address()?, http2: address()?, tls: address()?, udp: address()? };
@@ -122,6 +126,8 @@ fn start_backend(folder: &Path, certificate: &Certificate) -> anyhow::Result<(Pr
         shape: Shape::One,
         reloads: false,
         with_new_host: false,
+        second_listen: None,
+        confined: Confined::default(),
         certificate: certificate.clone(),
     };
     site::fresh_folder(&site.folder)?;
@@ -136,12 +142,12 @@ fn start_backend(folder: &Path, certificate: &Certificate) -> anyhow::Result<(Pr
 }
 
 /// The scheduler's weight of this session, raised as long as this lives. It keeps other jobs off the cores while a slice runs; their effect on caches stays.
-struct Weight(Option<String>);
+pub(crate) struct Weight(Option<String>);
 
 impl Weight {
     const FILE: &str = "/proc/self/autogroup";
 
-    fn raise() -> Self {
+    pub(crate) fn raise() -> Self {
         let before = std::fs::read_to_string(Self::FILE).unwrap_or_default();
         let before = before.split_whitespace().last().unwrap_or("0").to_owned();
         // Only root may raise it.
@@ -177,15 +183,19 @@ fn choose_rows(options: &Options) -> anyhow::Result<Vec<&'static Row>> {
 }
 
 /// The proxies to measure, each with its version.
-fn choose_kinds(options: &Options, tools: &Tools) -> anyhow::Result<Vec<(Kind, String)>> {
-    for name in &options.proxies {
+pub(crate) fn choose_kinds(
+    tools: &Tools,
+    proxies: &[String],
+    without_portcullis: bool,
+    skip_missing: bool,
+) -> anyhow::Result<Vec<(Kind, String)>> {
+    for name in proxies {
         ensure!(Kind::ALL.iter().any(|kind| kind.name() == name), "no proxy `{name}`");
     }
     let mut versions = Vec::new();
     for kind in Kind::ALL {
-        let named =
-            options.proxies.is_empty() || options.proxies.iter().any(|name| name == kind.name());
-        if !named || (options.without_portcullis && kind == Kind::Portcullis) {
+        let named = proxies.is_empty() || proxies.iter().any(|name| name == kind.name());
+        if !named || (without_portcullis && kind == Kind::Portcullis) {
             continue;
         }
         match tools.version(kind) {
@@ -193,7 +203,7 @@ fn choose_kinds(options: &Options, tools: &Tools) -> anyhow::Result<Vec<(Kind, S
                 println!("{:<12} {version}", kind.name());
                 versions.push((kind, version));
             }
-            Err(error) if options.skip_missing => println!("{:<12} LEFT OUT: {error}", kind.name()),
+            Err(error) if skip_missing => println!("{:<12} LEFT OUT: {error}", kind.name()),
             Err(error) => {
                 bail!("{error}; bench/setup installs the peers (--skip-missing goes on without)")
             }
@@ -282,11 +292,23 @@ fn start(
         shape,
         reloads: row.load == Load::Reload,
         with_new_host: false,
+        second_listen: None,
+        confined: Confined::default(),
         certificate: run.certificate.clone(),
     };
+    launch(run.tools, label, kind, site)
+}
+
+/// Starts a proxy for a site in a folder of its own and waits until it answers.
+pub(crate) fn launch(
+    tools: &Tools,
+    label: String,
+    kind: Kind,
+    site: Site,
+) -> anyhow::Result<Contender> {
     site.write("trust.pem", &site.certificate.cert_pem)?;
     let started = Instant::now();
-    let mut process = kind.start(run.tools, &site)?;
+    let mut process = kind.start(tools, &site)?;
     answer(&mut process, &site)?;
     println!("    {label:<22} answers after {} ms", started.elapsed().as_millis());
     Ok(Contender { label, kind, site, process })
@@ -306,14 +328,14 @@ fn answer(process: &mut Process, site: &Site) -> anyhow::Result<()> {
     }
 }
 
-fn ask(site: &Site) -> anyhow::Result<Seen> {
+pub(crate) fn ask(site: &Site) -> anyhow::Result<Seen> {
     let command = measure::command(site, "idle", 1, 0, &[])?;
     let text = proc::output("the load generator", command, Duration::from_secs(5))?;
     Ok(serde_json::from_str(text.lines().last().unwrap_or_default())?)
 }
 
 /// A port below the range that the kernel takes for outgoing connections, free right now.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(23_000);
     for _ in 0..2000 {
         let port = NEXT.fetch_add(1, Ordering::Relaxed);

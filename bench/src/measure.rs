@@ -132,7 +132,7 @@ fn load(run: &Run<'_>, row: &Row, contender: &Contender) -> anyhow::Result<Slice
 fn from_seen(seen: &Seen, run: &Run<'_>) -> Slice {
     Slice {
         requests: seen.requests,
-        errors: seen.failed + seen.dropped,
+        errors: seen.failed + seen.shed + seen.dropped,
         per_second: seen.requests as f64 / f64::from(run.seconds),
         p50_us: Some(seen.p50_us),
         p99_us: Some(seen.p99_us),

@@ -1,5 +1,6 @@
 //! Processes: started on one core, accounted by the kernel with all their descendants, ended by their ids.
 
+use crate::site::Confined;
 use anyhow::{Context as _, bail};
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,21 @@ pub(crate) fn pinned(core: &str, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--", "taskset", "-c", core]).arg(program);
     command.stdin(Stdio::null());
+    command
+}
+
+/// As [`pinned`], with the bounds of `confined` around it.
+pub(crate) fn pinned_within(core: &str, confined: &Confined, program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--", "taskset", "-c", core]).stdin(Stdio::null());
+    if let Some(files) = confined.files {
+        command.args(["prlimit", &format!("--nofile={files}:{files}"), "--"]);
+    }
+    if let Some((group, _)) = &confined.memory {
+        let join = "echo $$ > \"$0\"; exec \"$@\"";
+        command.args(["sh", "-c", join]).arg(group.join("cgroup.procs"));
+    }
+    command.arg(program);
     command
 }
 
@@ -74,6 +90,11 @@ impl Process {
         tree(self.pid()).into_iter().map(cpu_ns).sum()
     }
 
+    /// The process and its descendants as they are now.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        tree(self.pid())
+    }
+
     /// User and system time so far in clock ticks (a hundredth of a second each).
     pub(crate) fn ticks(&self) -> (u64, u64) {
         tree(self.pid()).into_iter().map(ticks).fold((0, 0), |(u, s), (u2, s2)| (u + u2, s + s2))
@@ -81,15 +102,26 @@ impl Process {
 
     /// Resident and proportional set size in KiB, summed over the process and its descendants.
     pub(crate) fn memory_kib(&self) -> (u64, u64) {
-        let of = |pid: u32, file: &str, key: &str| {
-            let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
-            line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
-        };
         let pids = tree(self.pid());
-        let rss = pids.iter().map(|pid| of(*pid, "status", "VmRSS:")).sum();
-        (rss, pids.iter().map(|pid| of(*pid, "smaps_rollup", "Pss:")).sum())
+        (rss_kib(&pids), pids.iter().map(|pid| memory_of(*pid, "smaps_rollup", "Pss:")).sum())
     }
+}
+
+/// Resident set size in KiB, summed over processes.
+pub(crate) fn rss_kib(pids: &[u32]) -> u64 {
+    pids.iter().map(|pid| memory_of(*pid, "status", "VmRSS:")).sum()
+}
+
+/// Open files, summed over processes.
+pub(crate) fn files(pids: &[u32]) -> usize {
+    let of = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    pids.iter().map(of).sum()
+}
+
+fn memory_of(pid: u32, file: &str, key: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 impl Drop for Process {

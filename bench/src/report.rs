@@ -28,18 +28,35 @@ pub(crate) struct Document<'a> {
     pub(crate) results: &'a [(&'a Row, Result)],
 }
 
-impl Document<'_> {
-    /// Writes `bench/results/DATE-REVISION.md` and `.json`.
-    pub(crate) fn write(&self, root: &Path) -> anyhow::Result<()> {
+/// When, of what and where a result is.
+pub(crate) struct Identity {
+    pub(crate) date: String,
+    pub(crate) revision: String,
+    /// Whether files differ from the revision.
+    pub(crate) changed: bool,
+    pub(crate) kernel: String,
+}
+
+impl Identity {
+    pub(crate) fn of(root: &Path) -> anyhow::Result<Self> {
         let shell = |program: &str, args: &[&str]| {
             let output = Command::new(program).args(args).current_dir(root).output();
             let output = output.with_context(|| format!("cannot run {program}"))?;
             anyhow::Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
-        let date = shell("date", &["-u", "+%Y-%m-%d"])?;
-        let revision = shell("git", &["rev-parse", "--short=10", "HEAD"])?;
-        let changed = !shell("git", &["status", "--porcelain", "--untracked-files=no"])?.is_empty();
-        let kernel = shell("uname", &["-sr"])?;
+        Ok(Self {
+            date: shell("date", &["-u", "+%Y-%m-%d"])?,
+            revision: shell("git", &["rev-parse", "--short=10", "HEAD"])?,
+            changed: !shell("git", &["status", "--porcelain", "--untracked-files=no"])?.is_empty(),
+            kernel: shell("uname", &["-sr"])?,
+        })
+    }
+}
+
+impl Document<'_> {
+    /// Writes `bench/results/DATE-REVISION.md` and `.json`.
+    pub(crate) fn write(&self, root: &Path) -> anyhow::Result<()> {
+        let Identity { date, revision, changed, kernel } = Identity::of(root)?;
         let name = format!("{date}-{revision}{}", if changed { "-changed" } else { "" });
         let folder = root.join("bench/results");
         std::fs::create_dir_all(&folder)?;
@@ -84,7 +101,7 @@ impl Document<'_> {
     }
 }
 
-fn cpu() -> String {
+pub(crate) fn cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let mut names =
         text.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -78,7 +78,20 @@ pub(crate) struct Site {
     pub(crate) reloads: bool,
     /// Whether the one more route of the reload row, [`NEW_HOST`], is there.
     pub(crate) with_new_host: bool,
+    /// Where HTTP/1.1 is served besides, for peers that take HTTP/2 alone on a port without TLS.
+    pub(crate) second_listen: Option<SocketAddr>,
+    /// What the process may have (ours alone).
+    pub(crate) confined: Confined,
     pub(crate) certificate: Certificate,
+}
+
+/// Bounds that the kernel puts on a process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Confined {
+    /// Open files.
+    pub(crate) files: Option<u32>,
+    /// The control group that it joins, and the bytes that it may hold there.
+    pub(crate) memory: Option<(PathBuf, u64)>,
 }
 
 /// The host that a reload adds.

@@ -48,7 +48,7 @@ enum Task {
         #[arg(long, default_value_t = 10)]
         seconds: u32,
     },
-    /// Measure against the peers, side by side; arguments go to the driver (`bench --help`).
+    /// Measure against the peers, side by side, or attack them (`bench abuse`); arguments go to the driver (`bench --help`).
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,

@@ -80,6 +80,8 @@ impl Protocol {
 pub(crate) struct Seen {
     /// Requests that were answered with 200.
     pub(crate) requests: u64,
+    /// Requests that were answered with 503 (rate).
+    pub(crate) shed: u64,
     /// Requests without an answer, or with another status.
     pub(crate) failed: u64,
     /// Kept connections that the proxy closed while they were idle.

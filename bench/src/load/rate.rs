@@ -102,6 +102,7 @@ impl Worker {
                     totals.0.requests += 1;
                     totals.1.push(due.elapsed().as_secs_f64() * 1e6);
                 }
+                Ok(503) => totals.0.shed += 1,
                 Ok(_) => totals.0.failed += 1,
                 Err(_) => {
                     totals.0.failed += 1;

@@ -63,6 +63,9 @@ frontend web
             (false, false) => String::new(),
         }
     )?;
+    if let Some(second) = site.second_listen {
+        writeln!(text, "  bind {second}")?;
+    }
     if by_name {
         text.push_str(
             "  option splice-auto

@@ -123,8 +123,9 @@ fn http(site: &Site, mut text: String) -> anyhow::Result<String> {
                 grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n  \
                 grpc_set_header X-Forwarded-Proto $scheme;";
     let pass = if site.wire == Wire::Grpc { grpc } else { "proxy_pass http://backend;" };
+    let second = site.second_listen.map(|address| format!("listen {address};")).unwrap_or_default();
     let server = |text: &mut String, head: &str, locations: &str| {
-        writeln!(text, "  server {{ listen {listen}{scheme}{http2}{head} {locations} }}")
+        writeln!(text, "  server {{ {second} listen {listen}{scheme}{http2}{head} {locations} }}")
     };
     match site.shape {
         Shape::One => server(&mut text, ";", &format!("location / {{ {pass} }}"))?,

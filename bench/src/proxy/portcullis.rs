@@ -1,7 +1,7 @@
 //! Ours: a folder of Gateway API YAML.
 
 use crate::{
-    proc::{PROXY_CORE, Process, pinned},
+    proc::{PROXY_CORE, Process, pinned_within},
     site::{NEW_HOST, Shape, Site, Wire},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -20,11 +20,14 @@ pub(super) fn start(program: &Path, site: &Site) -> anyhow::Result<Process> {
     for (number, routes) in routes(site).chunks(ROUTES_PER_FILE).enumerate() {
         site.write(&format!("objects/routes-{number}.yaml"), &routes.join("---\n"))?;
     }
-    let mut command = pinned(PROXY_CORE, program);
+    let mut command = pinned_within(PROXY_CORE, &site.confined, program);
     command.arg("serve").arg(site.file("objects")).args(["--workers", "1"]);
     command.args(["--address", "127.0.0.1"]);
     command.args(["--metrics-address", &format!("127.0.0.1:{}", site.side_ports.0)]);
     command.args(["--admin-address", &format!("127.0.0.1:{}", site.side_ports.1)]);
+    if let Some((_, bytes)) = site.confined.memory {
+        command.args(["--max-memory", &bytes.to_string()]);
+    }
     command.arg("--access-log");
     if site.access_log {
         command.arg(site.file("access.log"));
