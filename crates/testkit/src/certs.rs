@@ -113,6 +113,14 @@ pub fn server_config(issued: &Issued, client_authorities: Option<&str>) -> Arc<S
     Arc::new(builder.with_single_cert(issued.chain(), key).expect("a usable certificate"))
 }
 
+/// The same settings with protocols to agree on (RFC 7301), the first one preferred.
+#[must_use]
+pub fn with_alpn(config: &ServerConfig, protocols: &[&str]) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
 /// A client's TLS settings that trust the certificates in `pem` and show a certificate.
 #[must_use]
 pub fn client_config_showing(pem: &str, issued: &Issued) -> Arc<ClientConfig> {

@@ -46,6 +46,16 @@ impl TlsFront {
     /// A front on a loopback port of the kernel's choice, for the backend at `target`.
     #[must_use]
     pub fn start(target: SocketAddr, config: Arc<ServerConfig>) -> Self {
+        Self::by_protocol(target, target, config)
+    }
+
+    /// A front for two backends: one for what was agreed to be HTTP/2, the other for the rest.
+    #[must_use]
+    pub fn by_protocol(
+        target: SocketAddr,
+        http2_target: SocketAddr,
+        config: Arc<ServerConfig>,
+    ) -> Self {
         let listener = ports::listener();
         listener.set_nonblocking(true).expect("a listener without blocking");
         let address = listener.local_addr().expect("a bound listener");
@@ -57,7 +67,7 @@ impl TlsFront {
             runtime.expect("a runtime").block_on(async move {
                 let listener = TcpListener::from_std(listener).expect("a listener");
                 tokio::select! {
-                    () = accept(listener, target, config, state) => {}
+                    () = accept(listener, [target, http2_target], config, state) => {}
                     _ = stopped => {}
                 }
             });
@@ -96,14 +106,14 @@ impl TlsFront {
 
 async fn accept(
     listener: TcpListener,
-    target: SocketAddr,
+    targets: [SocketAddr; 2],
     config: Arc<ServerConfig>,
     shared: Arc<Shared>,
 ) {
     while let Ok((tcp, _)) = listener.accept().await {
         let (acceptor, shared) = (TlsAcceptor::from(Arc::clone(&config)), Arc::clone(&shared));
         tokio::spawn(async move {
-            let served = serve(acceptor, tcp, target, &shared).await;
+            let served = serve(acceptor, tcp, targets, &shared).await;
             if served.is_err() {
                 shared.changed.notify_all();
             }
@@ -114,7 +124,7 @@ async fn accept(
 async fn serve(
     acceptor: TlsAcceptor,
     tcp: TcpStream,
-    target: SocketAddr,
+    [target, http2_target]: [SocketAddr; 2],
     shared: &Shared,
 ) -> io::Result<()> {
     tcp.set_nodelay(true)?;
@@ -127,6 +137,7 @@ async fn serve(
         }
     };
     let session = tls.get_ref().1;
+    let target = if session.alpn_protocol() == Some(b"h2") { http2_target } else { target };
     shared.state.lock().shown.push(Shown {
         server_name: session.server_name().map(ToOwned::to_owned),
         alpn: session.alpn_protocol().map(<[u8]>::to_vec),

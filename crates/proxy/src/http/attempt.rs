@@ -17,7 +17,7 @@ use crate::{
         tries::{Tries, hold_against},
         upgrade,
     },
-    http2::backend::Failure,
+    http2::{backend::Failure, websocket},
     observe::{metrics::count, reason::Reason},
     upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
     worker::Worker,
@@ -147,7 +147,8 @@ async fn forward_request<'t>(
         let answer = Answer::of(Reason::FilterFailed);
         return respond(worker, connection, scratch, answer, record).await;
     }
-    let mut tries = Tries::new(&plan.found.entry.rule, worker, record);
+    let websocket = websocket::is_asked(&scratch.request, scratch.input.kept());
+    let mut tries = Tries::new(&plan.found.entry.rule, worker, record, websocket);
     tries.hurry(grpc_timeout(scratch).and_then(|asked| record.start.checked_add(asked)));
     let mut tees = mirror::start(worker, connection, scratch, plan);
     let mut flow = Flow::new(scratch.to_upstream.bytes.len());

@@ -107,7 +107,7 @@ impl Exchange<'_, '_> {
             return Ok(false);
         }
         let upgrade = request.upgrade().map(|value| value.of(input.kept()));
-        let upgrade = upgrade.filter(|value| !is_h2c(value) && !self.upstream.is_http2());
+        let upgrade = upgrade.filter(|value| !is_h2c(value) && self.upstream.may_switch());
         let asked = Asked { method: request.method(), upgrade };
         match response.parse(from_upstream.unread(), asked, limits) {
             Ok(Parse::Partial) => Ok(false),

@@ -157,8 +157,16 @@ async fn send(
     let pick = balance::pick(cluster, &worker.random, &[]).ok_or(io::ErrorKind::NotConnected)?;
     let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     let entry = pick.entry();
-    let reach =
-        Reach { worker, timer: &timer, cluster, entry, client: None, fresh: true, deadline: None };
+    let reach = Reach {
+        worker,
+        timer: &timer,
+        cluster,
+        entry,
+        client: None,
+        fresh: true,
+        websocket: false,
+        deadline: None,
+    };
     let reached = reach.stream().await;
     let (mut upstream, _) = reached.map_err(|error| io::Error::other(error.reason.as_str()))?;
     timer.arm(IDLE);

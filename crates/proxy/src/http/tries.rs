@@ -25,14 +25,22 @@ pub(super) struct Tries<'t> {
     pub(super) tried: SmallVec<[SocketAddr; 4]>,
     /// Pooled connections are not trusted any more.
     pub(super) fresh: bool,
+    /// The request is an upgrade to WebSocket.
+    websocket: bool,
     /// Of the rule's whole request.
     pub(super) deadline: Option<Instant>,
 }
 
 impl<'t> Tries<'t> {
-    pub(super) fn new(rule: &'t Rule, worker: &Worker, record: &Record<'_>) -> Self {
+    pub(super) fn new(
+        rule: &'t Rule,
+        worker: &Worker,
+        record: &Record<'_>,
+        websocket: bool,
+    ) -> Self {
         let timeout = rule.timeouts.request;
         Self {
+            websocket,
             retries: Retries::new(rule, &worker.limits),
             tried: SmallVec::new(),
             fresh: false,
@@ -82,6 +90,7 @@ impl<'t> Tries<'t> {
                 entry: pick.entry(),
                 client: plan.cluster.id.0.proxy_protocol.and_then(|_| connection.hop()),
                 fresh: self.fresh,
+                websocket: self.websocket,
                 deadline: self.deadline,
             };
             match reach.stream().await {
@@ -95,7 +104,8 @@ impl<'t> Tries<'t> {
                 Err(error) => {
                     last = error.reason;
                     record.detail = error.detail;
-                    if last == Reason::RequestTimeout {
+                    // Neither says anything of this endpoint in particular.
+                    if [Reason::RequestTimeout, Reason::WebsocketUnsupported].contains(&last) {
                         return Err(Answer::of(last));
                     }
                     hold_against(worker, plan, &pick);

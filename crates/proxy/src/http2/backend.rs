@@ -33,6 +33,8 @@ pub(crate) enum Failure {
 /// Holds a place on the connection until it is dropped.
 pub(crate) struct BackendStream {
     link: Rc<Link>,
+    /// The request is an upgrade to WebSocket, and goes as one.
+    websocket: bool,
     open: Option<Open>,
     failure: Option<Failure>,
 }
@@ -41,6 +43,8 @@ struct Open {
     response: Option<ResponseFuture>,
     send: SendStream<Bytes>,
     send_ended: bool,
+    /// The answer to an upgrade that was asked for; until then the request has no end.
+    accept: Option<String>,
     /// Head lines that were not read yet.
     lines: Vec<u8>,
     lines_read: usize,
@@ -50,7 +54,7 @@ struct Open {
 impl BackendStream {
     pub(super) fn new(link: Rc<Link>) -> Self {
         link.add_stream();
-        Self { link, open: None, failure: None }
+        Self { link, websocket: false, open: None, failure: None }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -61,7 +65,22 @@ impl BackendStream {
         self.failure
     }
 
-    /// Whether a byte of the response was received.
+    /// Whether the endpoint takes extended CONNECT (RFC 8441), once it has said; `None` when the
+    /// connection ended before.
+    pub(crate) fn poll_extended(&self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        self.link.poll_extended(cx)
+    }
+
+    /// Sends the upgrade to WebSocket in the head that follows as an extended CONNECT.
+    pub(crate) fn ask_websocket(&mut self) {
+        self.websocket = true;
+    }
+
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.websocket
+    }
+
+    /// Whether the head was the whole response.
     pub(crate) fn ended_at_head(&self) -> bool {
         self.open.as_ref().and_then(|open| open.body.as_ref()).is_some_and(Body::ended)
     }
@@ -72,14 +91,22 @@ impl BackendStream {
     /// When the connection takes no more requests, which [`BackendStream::failure`] then says, or
     /// the head cannot be said in HTTP/2.
     pub(crate) fn send_head(&mut self, lines: &[u8], ends: bool) -> io::Result<()> {
-        let request =
-            head::to_request(lines, self.link.is_secure()).ok_or(io::ErrorKind::InvalidData)?;
+        let secure = self.link.is_secure();
+        let (request, accept) = if self.websocket {
+            let asked = head::to_websocket(lines, secure);
+            asked.map(|(request, accept)| (request, Some(accept)))
+        } else {
+            head::to_request(lines, secure).map(|request| (request, None))
+        }
+        .ok_or(io::ErrorKind::InvalidData)?;
+        let ends = ends && !self.websocket;
         match self.link.send_request(request, ends) {
             Ok((response, send)) => {
                 self.open = Some(Open {
                     response: Some(response),
                     send,
                     send_ended: ends,
+                    accept,
                     lines: Vec::new(),
                     lines_read: 0,
                     body: None,
@@ -125,13 +152,14 @@ impl BackendStream {
         }
     }
 
-    /// Ends the request, unless its head or its last bytes did.
+    /// Ends the request, unless its head or its last bytes did, or it is an upgrade that the
+    /// endpoint has not judged yet.
     pub(crate) fn finish<'a>(
         &mut self,
         trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> io::Result<()> {
         match &mut self.open {
-            Some(open) if !open.send_ended => {
+            Some(open) if !open.send_ended && open.accept.is_none() => {
                 open.send_ended = true;
                 finish(&mut open.send, head::to_trailers(trailers))
             }
@@ -192,7 +220,20 @@ impl Open {
             return Poll::Ready(Ok(()));
         }
         let (parts, body) = ready!(Pin::new(response).poll(cx)).map_err(io_error)?.into_parts();
-        head::read_response(&parts, &mut self.lines);
+        match self.accept.take() {
+            Some(accept) if parts.status.is_success() => {
+                head::read_switch(&parts, &accept, &mut self.lines);
+            }
+            refused => {
+                if refused.is_some() {
+                    self.send_ended = true;
+                    if finish(&mut self.send, None).is_err() {
+                        tracing::debug!("a refused websocket was reset");
+                    }
+                }
+                head::read_response(&parts, &mut self.lines);
+            }
+        }
         self.body = Some(Body::new(body));
         self.response = None;
         Poll::Ready(Ok(()))

@@ -37,6 +37,9 @@ pub(super) struct Meter {
     have: usize,
     /// A header block has begun and not ended.
     in_block: bool,
+    /// The header of the peer's first SETTINGS was seen.
+    settling: bool,
+    /// So was the rest.
     settled: bool,
     window: u64,
     counts: Counts,
@@ -89,6 +92,7 @@ impl Meter {
                 let count = self.skip.min(bytes.len());
                 self.skip = self.skip.saturating_sub(count);
                 bytes = bytes.get(count..).unwrap_or_default();
+                self.settled |= self.settling && self.skip == 0;
                 continue;
             }
             let count = HEADER.saturating_sub(self.have).min(bytes.len());
@@ -102,6 +106,7 @@ impl Meter {
             if self.have == HEADER {
                 self.have = 0;
                 self.frame();
+                self.settled |= self.settling && self.skip == 0;
             }
         }
         self.judge(limits);
@@ -129,7 +134,7 @@ impl Meter {
             }
             kind::RST_STREAM => one(&mut counts.resets),
             kind::SETTINGS => {
-                self.settled = true;
+                self.settling = true;
                 one(&mut counts.controls);
             }
             // PRIORITY, PING, GOAWAY, WINDOW_UPDATE and what nobody knows.
@@ -171,7 +176,10 @@ mod tests {
         bytes.extend(frame(kind::HEADERS, 0, &[0; 40]));
         for step in 1..bytes.len() {
             let mut meter = Meter::of_client();
-            feed(&mut meter, &bytes, step);
+            let whole = PREFACE + HEADER + 6;
+            feed(&mut meter, &bytes[..whole - 1], step);
+            assert!(!meter.settled(), "step {step}");
+            feed(&mut meter, &bytes[whole - 1..], step);
             assert!(meter.settled() && meter.in_block(), "step {step}");
             feed(&mut meter, &frame(kind::CONTINUATION, END_HEADERS, b"x"), step);
             assert!(!meter.in_block(), "step {step}");

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use h2::ext::Protocol;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{CONTENT_LENGTH, COOKIE, HOST, TE},
+    header::{CONTENT_LENGTH, COOKIE, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TE},
     request, response,
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-use crate::{http::local::phrase, limits::Limits, random::Random};
+use crate::{http::local::phrase, http2::websocket, limits::Limits};
 
 /// Why a request head has no meaning here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(crate) fn read_request(
         return Err(Refusal::TooManyFields);
     }
     let upgrade = match parts.extensions.get::<Protocol>() {
-        Some(protocol) if protocol.as_str() == "websocket" => true,
+        Some(protocol) if protocol.as_str() == websocket::PROTOCOL => true,
         Some(_) => return Err(Refusal::Protocol),
         None => false,
     };
@@ -92,19 +92,6 @@ pub(crate) fn read_request(
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
-}
-
-/// A `Sec-WebSocket-Key` (RFC 6455 4.1): 16 random bytes in base64.
-pub(crate) fn websocket_key(random: &Random) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut key = String::with_capacity(24);
-    for _ in 0..21 {
-        key.push(char::from(DIGITS.get(random.below(64)).copied().unwrap_or(b'A')));
-    }
-    // Of the last digit, two bits belong to the bytes.
-    key.push(char::from(DIGITS.get(random.below(4).saturating_mul(16)).copied().unwrap_or(b'A')));
-    key.push_str("==");
-    key
 }
 
 /// The one authority of a request: `:authority`, else `host`; two that differ are refused, since a
@@ -167,6 +154,20 @@ pub(crate) fn read_response(parts: &response::Parts, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Writes a backend's consent to a WebSocket as the answer to the upgrade that was asked for.
+pub(crate) fn read_switch(parts: &response::Parts, accept: &str, out: &mut Vec<u8>) {
+    line(out, &[b"HTTP/1.1 101 Switching Protocols"]);
+    line(out, &[b"connection: upgrade"]);
+    line(out, &[b"upgrade: ", websocket::PROTOCOL.as_bytes()]);
+    line(out, &[b"sec-websocket-accept: ", accept.as_bytes()]);
+    for (name, value) in &parts.headers {
+        if *name != CONTENT_LENGTH && *name != SEC_WEBSOCKET_ACCEPT {
+            line(out, &[name.as_str().as_bytes(), b": ", value.as_bytes()]);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 fn line(out: &mut Vec<u8>, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
     out.extend_from_slice(b"\r\n");
@@ -205,6 +206,17 @@ pub(crate) fn to_request(head: &[u8], secure: bool) -> Option<Request<()>> {
     Some(request)
 }
 
+/// The extended CONNECT that an upgrade to WebSocket stands for, and the `Sec-WebSocket-Accept` that
+/// its client waits for: HTTP/2 has neither key nor answer (RFC 8441 5). `None` as with
+/// [`to_request()`], or without a key.
+pub(crate) fn to_websocket(head: &[u8], secure: bool) -> Option<(Request<()>, String)> {
+    let mut request = to_request(head, secure)?;
+    let key = request.headers_mut().remove(SEC_WEBSOCKET_KEY)?;
+    *request.method_mut() = Method::CONNECT;
+    request.extensions_mut().insert(Protocol::from_static(websocket::PROTOCOL));
+    Some((request, websocket::accept(key.as_bytes())))
+}
+
 /// A response head that our serialiser wrote, for a client.
 pub(crate) fn to_response(head: &[u8]) -> Option<Response<()>> {
     let head = Bytes::copy_from_slice(head);
@@ -217,7 +229,7 @@ pub(crate) fn to_response(head: &[u8]) -> Option<Response<()>> {
     headers.reserve(16);
     while let Some((name, value, next)) = next_field(&head, at) {
         at = next;
-        let handshake = switches && name == http::header::SEC_WEBSOCKET_ACCEPT;
+        let handshake = switches && name == SEC_WEBSOCKET_ACCEPT;
         if !belongs_to_connection(&name) && name != TE && !handshake {
             headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
         }

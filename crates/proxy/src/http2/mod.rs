@@ -4,7 +4,7 @@
 //! turns HTTP/2 fields into that form and back, so that there is one parser, one matcher, one set
 //! of filters and one serialiser, whichever protocol either side speaks. [`server`] drives a
 //! client's connection and [`stream`] is one of its requests; [`backend`] and [`pool`] are the same
-//! towards endpoints. [`wire`] joins the writes of many streams and meters what the peer sends
+//! towards endpoints; [`websocket`] is the one upgrade that HTTP/2 knows. [`wire`] joins the writes of many streams and meters what the peer sends
 //! ([`frames`]).
 
 pub(crate) mod backend;
@@ -13,6 +13,7 @@ pub(crate) mod head;
 pub(crate) mod pool;
 pub(crate) mod server;
 pub(crate) mod stream;
+pub(crate) mod websocket;
 mod wire;
 
 /// Reports an error of the crate `h2` as one of the byte stream that it stands for.

@@ -120,6 +120,15 @@ impl Link {
         self.secure
     }
 
+    pub(super) fn poll_extended(&self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        if !self.settled.get() {
+            self.waiting.0.borrow_mut().push(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let extended = self.send.borrow().is_extended_connect_protocol_enabled();
+        Poll::Ready((extended || !self.closed.get()).then_some(extended))
+    }
+
     fn has_room(&self) -> bool {
         let most = self.send.borrow().current_max_send_streams().min(self.most);
         self.streams.get() < if self.settled.get() { most } else { 1 }

@@ -31,6 +31,7 @@ use crate::{
         frames::Meter,
         head::{self, Refusal},
         stream::ClientStream,
+        websocket,
         wire::Wire,
     },
     limits::Limits,
@@ -331,7 +332,7 @@ fn read_head(
     let limits = &worker.limits;
     names.clear();
     to_upstream.clear();
-    let key = || head::websocket_key(&worker.random);
+    let key = || websocket::key(&worker.random);
     head::read_request(parts, ends, key, limits, &mut to_upstream.bytes).map_err(|refusal| {
         match refusal {
             Refusal::Malformed(detail) => (Why::BadHead, detail),

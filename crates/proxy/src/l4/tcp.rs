@@ -112,7 +112,7 @@ async fn reach(
             count(&worker.counters.totals.retried);
         }
         let before = worker.clock.now();
-        let dial = Dial { cluster: &plan.cluster, address, client: hop, deadline: None };
+        let dial = Dial { cluster: &plan.cluster, address, client: hop, http1: false, deadline: None };
         match connect(worker, timer, &dial).await {
             Ok(stream) => {
                 health::succeeded(pick.entry());

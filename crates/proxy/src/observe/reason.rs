@@ -75,6 +75,7 @@ reasons! {
     UpstreamReset = 502, "upstream_reset", "The backend closed the connection before its response head was complete.";
     UpstreamTlsHandshake = 502, "upstream_tls_handshake", "The TLS handshake with the backend failed, or its certificate is not the expected one.";
     VersionNotSupported = 505, "version_not_supported", "The request's HTTP version is not served.";
+    WebsocketUnsupported = 502, "websocket_unsupported", "The client asks for a WebSocket, and the backend speaks HTTP/2 without extended CONNECT (RFC 8441).";
     WriteTimeout = 0, "write_timeout", "The client stopped reading its response.";
 }
 

@@ -46,13 +46,18 @@ pub(crate) struct ClientTls {
 }
 
 impl ClientTls {
-    /// Shakes hands over `tcp`. The caller bounds the time.
+    /// Shakes hands over `tcp`; `http1` offers no other protocol. The caller bounds the time.
     ///
     /// # Errors
     /// Those of the socket, and those of TLS as [`rustls::Error`] within.
-    pub(crate) async fn connect(&self, tcp: TcpStream) -> io::Result<UpstreamStream> {
+    pub(crate) async fn connect(&self, tcp: TcpStream, http1: bool) -> io::Result<UpstreamStream> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let stream = connector.connect(self.name.clone(), tcp).await?;
+        let stream = if http1 {
+            let offered = alpn(BackendProtocol::Http1);
+            connector.with_alpn(offered).connect(self.name.clone(), tcp).await?
+        } else {
+            connector.connect(self.name.clone(), tcp).await?
+        };
         Ok(UpstreamStream::Tls(Box::new(stream)))
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Dial<'a> {
     /// Told to an endpoint whose cluster asks for the PROXY protocol; `None` where the connection
     /// serves many clients or none.
     pub(crate) client: Option<Hop>,
+    /// HTTP/2 is not offered, whatever the cluster speaks else.
+    pub(crate) http1: bool,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -97,7 +99,7 @@ async fn open(dial: &Dial<'_>) -> Result<UpstreamStream, ConnectError> {
     })?;
     let Some(tls) = tls else { return Ok(UpstreamStream::Plain(tcp)) };
     // Boxed: a handshake is large, and those who connect in plaintext need not carry it.
-    Box::pin(tls.connect(tcp)).await.map_err(|error| {
+    Box::pin(tls.connect(tcp, dial.http1)).await.map_err(|error| {
         let (reason, detail) = (Reason::UpstreamTlsHandshake, failure_label(&error));
         tracing::debug!(address = %dial.address, %error, "a tls handshake with an endpoint failed");
         ConnectError { reason, detail }

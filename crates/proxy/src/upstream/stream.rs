@@ -121,6 +121,14 @@ impl UpstreamStream {
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self, Self::Http2(_))
     }
+
+    /// Whether the protocol can be switched: HTTP/2 knows WebSocket alone.
+    pub(crate) fn may_switch(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => true,
+            Self::Http2(stream) => stream.is_websocket(),
+        }
+    }
 }
 
 /// Makes the kernel send RST in place of FIN.

@@ -1,10 +1,12 @@
 //! HTTP/2 for tests: a client on the crate `h2`, a backend that records, and raw frames for what no client would send.
 
 mod client;
+mod duplex;
 mod frames;
 mod recorder;
 
 pub use client::{Answer, Client, Error};
+pub use duplex::Duplex;
 pub use frames::{Frame, RawH2, block, flag, kind};
 pub use recorder::{Hold, Recorder, Reply, Seen};
 
