@@ -130,7 +130,6 @@ fn admit(worker: &Rc<Worker>, port: &Rc<PortState>, tcp: TcpStream, peer: Socket
     count(&worker.counters.totals.accepted);
     if worker.peers.total() >= worker.limits.connections
         || worker.pressure() == Pressure::Connections
-        || worker.peers.sources.is_full(peer.ip(), worker.limits.connections_per_source)
     {
         count(&worker.counters.totals.refused);
         return;
@@ -184,7 +183,7 @@ fn plain_permit(worker: &Worker, key: &PortKey) -> Result<Option<Permit>, Reason
 /// Starts the task of one connection, after its PROXY protocol header where the port has one.
 pub(crate) fn serve(worker: &Rc<Worker>, port: &Rc<PortState>, tcp: TcpStream, peer: SocketAddr) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let open = Open::new(worker, peer.ip());
+    let open = Open::new(worker);
     match header_wanted(worker, &port.key, peer) {
         Header::None => begin(open, worker, port, tcp, peer),
         Header::Refused => refuse(worker),
@@ -264,6 +263,10 @@ fn begin(
     tcp: TcpStream,
     peer: SocketAddr,
 ) {
+    if !guard.claim(peer.ip()) {
+        count(&worker.counters.totals.refused);
+        return;
+    }
     if tcp.set_nodelay(true).is_err() {
         return;
     }
@@ -308,19 +311,25 @@ impl Drop for Permit {
 /// Counts an open connection until dropped.
 pub(crate) struct Open {
     worker: Rc<Worker>,
-    source: IpAddr,
+    /// The client whose share it is part of, once that is known.
+    source: Option<IpAddr>,
     permit: Option<Permit>,
 }
 
 impl Open {
-    fn new(worker: &Rc<Worker>, source: IpAddr) -> Self {
-        if worker.limits.connections_per_source.is_some() {
-            worker.peers.sources.add(source);
-        }
+    fn new(worker: &Rc<Worker>) -> Self {
         if let Some(open) = worker.open() {
             open.fetch_add(1, Ordering::Relaxed);
         }
-        Self { worker: Rc::clone(worker), source, permit: None }
+        Self { worker: Rc::clone(worker), source: None, permit: None }
+    }
+
+    /// Makes it one of the connections of a client; false when that has all it may have.
+    fn claim(&mut self, source: IpAddr) -> bool {
+        let Some(most) = self.worker.limits.connections_per_source else { return true };
+        let claimed = self.worker.peers.sources.add(source, most);
+        self.source = claimed.then_some(source);
+        claimed
     }
 
     /// Keeps a place at a listener as long as the connection is open.
@@ -331,8 +340,8 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.worker.limits.connections_per_source.is_some() {
-            self.worker.peers.sources.remove(self.source);
+        if let Some(source) = self.source {
+            self.worker.peers.sources.remove(source);
         }
         if let Some(open) = self.worker.open() {
             open.fetch_sub(1, Ordering::Relaxed);
@@ -346,15 +355,13 @@ impl Drop for Open {
 pub(crate) struct Sources(parking_lot::Mutex<HashMap<IpAddr, usize>>);
 
 impl Sources {
-    fn is_full(&self, source: IpAddr, most: Option<usize>) -> bool {
-        let open = |most| self.0.lock().get(&network_of(source)).is_some_and(|open| *open >= most);
-        most.is_some_and(open)
-    }
-
-    fn add(&self, source: IpAddr) {
+    /// Counts one more, unless there are `most`.
+    fn add(&self, source: IpAddr, most: usize) -> bool {
         let mut open = self.0.lock();
         let open = open.entry(network_of(source)).or_insert(0);
-        *open = open.saturating_add(1);
+        let fits = *open < most;
+        *open = open.saturating_add(usize::from(fits));
+        fits
     }
 
     fn remove(&self, source: IpAddr) {

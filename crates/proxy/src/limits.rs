@@ -33,6 +33,9 @@ pub struct Limits {
     pub response_idle: Duration,
     /// Without a byte in either direction of an upgraded, TCP or TLS connection.
     pub tunnel_idle: Duration,
+    /// Without a side of an upgraded, TCP or TLS connection taking a byte of what waits for it,
+    /// whatever moves the other way.
+    pub tunnel_write_idle: Duration,
     /// ClientHello and TLS handshake, together.
     pub handshake_timeout: Duration,
     /// Size of a ClientHello with its record headers.
@@ -126,6 +129,7 @@ impl Default for Limits {
             connect: Duration::from_secs(5),
             response_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(3600),
+            tunnel_write_idle: Duration::from_secs(600),
             handshake_timeout: Duration::from_secs(10),
             client_hello: 16 * 1024,
             interim_responses: 16,
@@ -222,6 +226,7 @@ impl Limits {
             ("retry_backoff_ms", ms(self.retry_backoff)),
             ("scratch_kept", count(self.scratch_kept)),
             ("tunnel_idle_ms", ms(self.tunnel_idle)),
+            ("tunnel_write_idle_ms", ms(self.tunnel_write_idle)),
             ("udp_flows", count(self.udp_flows)),
             ("udp_flows_per_source", count(self.udp_flows_per_source)),
             ("udp_idle_ms", ms(self.udp_idle)),

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use testkit::h2::{Client, Hold, Recorder, Reply};
+use testkit::h2::{Client, Frame, Hold, RawH2, Recorder, Reply, kind};
 use tokio::sync::mpsc;
 use tokio_stream::{
     StreamExt as _,
@@ -221,6 +221,49 @@ fn streams_run_in_both_directions_at_once() {
         assert!(answers.next().await.is_none());
         assert!(answers.trailers().await.unwrap().is_some());
     });
+}
+
+/// A backend that sends one message of a call and then `last`, and closes.
+fn cut_by(last: Vec<Frame>) -> SocketAddr {
+    let listener = testkit::ports::listener();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut backend = RawH2::accept(&listener);
+        let stream = backend.find(|frame| frame.kind == kind::HEADERS).unwrap().stream;
+        let head = [(":status", "200"), ("content-type", "application/grpc")];
+        backend.send(&Frame::headers(stream, &head, false));
+        backend.send(&Frame::data(stream, [0, 0, 0, 0, 3, b'o', b'n', b'e'], false));
+        for frame in last {
+            backend.send(&Frame { stream, ..frame });
+        }
+        // Closed at once it could be a reset that destroys what was sent.
+        backend.half_close();
+        backend.find(|_| false);
+    });
+    address
+}
+
+#[test]
+fn a_call_that_the_backend_cuts_in_the_middle_has_a_status() {
+    let reset = |code: u32| vec![Frame::new(kind::RST_STREAM, 0, 0, code.to_be_bytes())];
+    for last in [reset(2), reset(8), vec![]] {
+        let plane = Plane::start();
+        let mut config = Config::http(plane.number());
+        config.service("cut", &[cut_by(last.clone())]);
+        config.route("all", vec![to_http2("/", "cut")]);
+        plane.apply(&mut config);
+        plane.run(async {
+            let mut client = client(&plane).await;
+            client.ready().await.unwrap();
+            let path = PathAndQuery::from_static("/test.Echo/Chat");
+            let request = Request::new(tokio_stream::once(Bytes::from_static(b"hello")));
+            let mut answers = client.streaming(request, path, Raw).await.unwrap().into_inner();
+            assert_eq!(answers.next().await.unwrap().unwrap(), "one");
+            let status = answers.next().await.unwrap().unwrap_err();
+            assert_eq!(status.code(), Code::Unavailable, "{last:?}: {status:?}");
+        });
+        assert_eq!(plane.reason(proxy::Reason::ResponseAborted), 1);
+    }
 }
 
 #[test]

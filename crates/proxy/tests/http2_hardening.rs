@@ -458,6 +458,21 @@ fn an_idle_connection_is_told_goodbye() {
 }
 
 #[test]
+fn a_body_that_stops_is_408_and_harms_no_other_stream() {
+    let limits = Limits { body_idle: Duration::from_millis(100), ..Limits::default() };
+    let (plane, recorder) = limited(limits);
+    plane.run(async {
+        let client = Client::connect(plane.address()).await;
+        let (response, _stream) =
+            client.open(client.request("POST", HOST, "/"), false).await.unwrap();
+        assert_eq!(response.await.unwrap().status(), 408);
+        assert_eq!(client.get(HOST, "/").await.unwrap().status, 200);
+    });
+    assert_eq!(plane.reason(proxy::Reason::BodyTimeout), 1);
+    assert_eq!(recorder.wait_for(1).len(), 1, "the half request never becomes whole");
+}
+
+#[test]
 fn extended_connect_is_for_websocket_alone() {
     let (plane, recorder) = plain();
     let fields = [

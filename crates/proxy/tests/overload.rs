@@ -7,7 +7,10 @@ use common::{Config, Plane, to, with_filters};
 use ir::{FieldName, FieldValue, Filter, HeaderModifier};
 use proxy::{AccessLog, Limits, Reason};
 use std::time::{Duration, Instant};
-use testkit::recorder::Recorder;
+use testkit::{
+    h2::{Frame, RawH2, kind},
+    recorder::Recorder,
+};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -22,6 +25,10 @@ fn serve(limits: Limits) -> (Plane, Recorder) {
     config.route("all", vec![marked]);
     plane.apply(&mut config);
     (plane, recorder)
+}
+
+fn fields(method: &str) -> [(&str, &str); 4] {
+    [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", "/")]
 }
 
 fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
@@ -45,8 +52,11 @@ fn without_memory_requests_and_connections_are_refused_until_there_is_some_again
     let (mut idle, mut busy) = (plane.client(), plane.client());
     assert_eq!(idle.get("a", "/").status, 200);
     assert_eq!(busy.get("a", "/").field("x-served"), Some("yes"));
-    // Half a head: the connection is not idle, so it is not closed.
+    // Half a head: the connection is not idle, so it is not closed. Nor is one with a stream.
     busy.send("GET / HTTP/1.1\r\n");
+    let mut streams = RawH2::connect(plane.address());
+    streams.send(&Frame::headers(1, &fields("POST"), false));
+    recorder.wait_for_heads(3);
     let hoard = vec![1u8; SPARE];
     wait_until("pressure", || plane.total("memory_pressure") == 3);
     assert!(idle.is_closed_by_peer(), "an idle connection is given up");
@@ -54,9 +64,15 @@ fn without_memory_requests_and_connections_are_refused_until_there_is_some_again
     let refused = busy.response("GET");
     assert_eq!((refused.status, refused.field("connection")), (503, Some("close")));
     assert_eq!(refused.field("x-served"), None, "nothing of the answer before is left in it");
-    assert_eq!((plane.reason(Reason::Shed), plane.total("requests_shed")), (1, 1));
+    assert!(streams.find(|frame| frame.kind == kind::GOAWAY).is_some(), "no more are wanted");
+    streams.send(&Frame::headers(3, &fields("GET"), true));
+    let refused = streams.find(|frame| frame.stream == 3).unwrap();
+    assert_eq!(refused.kind, kind::HEADERS, "a stream that comes all the same is answered");
+    assert_eq!((plane.reason(Reason::Shed), plane.total("requests_shed")), (2, 2));
+    streams.send(&Frame::data(1, "x", true));
+    assert!(streams.outcome(1).is_some_and(|end| end.kind != kind::RST_STREAM), "what runs ends");
     assert!(plane.client().is_closed_by_peer(), "a new connection is closed");
-    assert_eq!(recorder.requests().len(), 2, "nothing more reached the backend");
+    assert_eq!(recorder.requests().len(), 3, "nothing more reached the backend");
     assert!(hoard.iter().step_by(1 << 20).all(|byte| *byte == 1));
     drop(hoard);
     wait_until("relief", || plane.total("memory_pressure") == 0);

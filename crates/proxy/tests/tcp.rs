@@ -232,6 +232,29 @@ fn a_silent_connection_ends_after_the_idle_limit() {
 }
 
 #[test]
+fn a_side_that_takes_nothing_for_too_long_ends_the_connection_whatever_it_sends() {
+    let limits = Limits { tunnel_write_idle: Duration::from_millis(200), ..Limits::default() };
+    let (plane, mut config) = tcp(limits, &[("a", 1)]);
+    let backend = testkit::ports::listener();
+    config.service("a", &[backend.local_addr().unwrap()]);
+    plane.apply(&mut config);
+    let mut client = connect(plane.address());
+    let (mut deaf, _) = backend.accept().unwrap();
+    let mut writer = client.try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        let piece = vec![7u8; 1 << 20];
+        while writer.write(&piece).is_ok() {}
+    });
+    let until = std::time::Instant::now() + DEADLINE;
+    // The other direction never idles.
+    while deaf.write_all(b"x").is_ok() && client.read_exact(&mut [0u8; 1]).is_ok() {
+        assert!(std::time::Instant::now() < until, "the connection lasts");
+    }
+    writing.join().unwrap();
+    assert_eq!(plane.reason(Reason::Stalled), 1);
+}
+
+#[test]
 fn a_listener_has_as_many_connections_as_it_may() {
     let (plane, mut config, _echo) = simple(Limits::default());
     config.edit_listener("db", |listener| listener.connection.connections_max = Some(2));
@@ -296,8 +319,12 @@ fn a_port_can_change_what_it_carries() {
 
 /// A data plane whose TCP clients must come through a proxy in `networks`.
 fn behind_a_proxy(network: &str) -> (Plane, TcpEcho) {
-    let (plane, mut config, echo) =
-        simple(Limits { handshake_timeout: Duration::from_millis(200), ..Limits::default() });
+    let limits = Limits { handshake_timeout: Duration::from_millis(200), ..Limits::default() };
+    behind_a_proxy_with(limits, network)
+}
+
+fn behind_a_proxy_with(limits: Limits, network: &str) -> (Plane, TcpEcho) {
+    let (plane, mut config, echo) = simple(limits);
     config.edit_listener("db", |listener| {
         listener.connection.proxy_protocol = true;
         listener.http.trusted_peers.networks = vec![network.parse().unwrap()];
@@ -333,6 +360,24 @@ fn a_trusted_proxy_says_who_the_client_is() {
             "xEND a"
         );
     }
+}
+
+#[test]
+fn the_share_of_a_client_is_counted_for_the_client_that_the_proxy_names() {
+    let limits = Limits { connections_per_source: Some(1), ..Limits::default() };
+    let (plane, _echo) = behind_a_proxy_with(limits, "127.0.0.0/8");
+    let begin = |client: &str| {
+        let mut stream = connect(plane.address());
+        write!(stream, "PROXY TCP4 {client} 198.51.100.1 5000 443\r\nx").unwrap();
+        let mut space = [0u8; 1];
+        stream.read_exact(&mut space).ok().map(|()| stream)
+    };
+    let held = [begin("192.0.2.1"), begin("192.0.2.2"), begin("192.0.2.3")];
+    assert!(held.iter().all(Option::is_some), "three clients behind one proxy");
+    assert!(begin("192.0.2.2").is_none(), "a second connection of one client");
+    assert_eq!(plane.total("connections_refused"), 1);
+    drop(held);
+    eventually("the place that was given back", || begin("192.0.2.2"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::{
     },
     http2::{backend::Failure, websocket},
     observe::{metrics::count, reason::Reason},
+    stream::Multiplexed as _,
     upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
     worker::Worker,
 };

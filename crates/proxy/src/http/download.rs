@@ -13,7 +13,7 @@ use crate::{
         scratch::Scratch,
     },
     http2::backend::Failure,
-    stream::Stream,
+    stream::{Multiplexed as _, Stream},
     upstream::stream::UpstreamStream,
 };
 

@@ -16,7 +16,7 @@ use crate::{
     http2::stream::ClientStream,
     observe::reason::Reason,
     random::Random,
-    stream::Stream,
+    stream::{Multiplexed as _, Stream},
     worker::Worker,
 };
 

@@ -17,6 +17,7 @@ use crate::{
     buffer::Buffer,
     http::{connection::Connection, request::Plan, scratch::Scratch},
     observe::metrics::count,
+    stream::Multiplexed as _,
     timer::Slot,
     upstream::{balance, endpoints::ClusterState, reach::Reach, stream::UpstreamStream},
     worker::Worker,

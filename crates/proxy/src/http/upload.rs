@@ -9,7 +9,7 @@ use crate::{
         exchange::{Exchange, FRAMED_AHEAD, Fault, Upload},
         scratch::Scratch,
     },
-    stream::Stream,
+    stream::{Multiplexed as _, Stream},
     upstream::stream::UpstreamStream,
 };
 

@@ -12,10 +12,13 @@ use std::{
 use bytes::Bytes;
 use h2::{Reason, SendStream, client::ResponseFuture};
 
-use crate::http2::{
-    head, io_error,
-    pool::Link,
-    stream::{Body, finish, poll_send},
+use crate::{
+    http2::{
+        head, io_error,
+        pool::Link,
+        stream::{Body, finish, poll_send},
+    },
+    stream::Multiplexed,
 };
 
 /// Why a request came to nothing.
@@ -120,11 +123,28 @@ impl BackendStream {
         }
     }
 
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        space: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    /// Trailers of the response, when it ended.
+    pub(crate) fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.open.iter().filter_map(|open| open.body.as_ref()).flat_map(Body::trailers)
+    }
+
+    fn failed(&mut self, error: io::Error) -> io::Error {
+        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<h2::Error>());
+        let failure = match cause {
+            Some(error) if error.is_remote() && error.is_go_away() => Failure::Refused,
+            Some(error) if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) => {
+                Failure::Refused
+            }
+            Some(error) if error.is_library() => Failure::Protocol,
+            Some(_) | None => Failure::Closed,
+        };
+        self.failure.get_or_insert(failure);
+        error
+    }
+}
+
+impl Multiplexed for BackendStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         let Some(open) = &mut self.open else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
@@ -132,8 +152,7 @@ impl BackendStream {
         read.map_err(|error| self.failed(error))
     }
 
-    /// Sends body bytes; `last` ends the request with them.
-    pub(crate) fn poll_send(
+    fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
@@ -152,9 +171,8 @@ impl BackendStream {
         }
     }
 
-    /// Ends the request, unless its head or its last bytes did, or it is an upgrade that the
-    /// endpoint has not judged yet.
-    pub(crate) fn finish<'a>(
+    /// An upgrade that the endpoint has not judged yet does not end.
+    fn finish<'a>(
         &mut self,
         trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> io::Result<()> {
@@ -165,25 +183,6 @@ impl BackendStream {
             }
             Some(_) | None => Ok(()),
         }
-    }
-
-    /// Trailers of the response, when it ended.
-    pub(crate) fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.open.iter().filter_map(|open| open.body.as_ref()).flat_map(Body::trailers)
-    }
-
-    fn failed(&mut self, error: io::Error) -> io::Error {
-        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<h2::Error>());
-        let failure = match cause {
-            Some(error) if error.is_remote() && error.is_go_away() => Failure::Refused,
-            Some(error) if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) => {
-                Failure::Refused
-            }
-            Some(error) if error.is_library() => Failure::Protocol,
-            Some(_) | None => Failure::Closed,
-        };
-        self.failure.get_or_insert(failure);
-        error
     }
 }
 

@@ -3,6 +3,8 @@
 //! The crate `h2` bounds some abuses by itself; a peer that makes work with frames that carry
 //! nothing is seen here, before they are decoded.
 
+use h2::Reason;
+
 use crate::limits::Limits;
 
 /// Bytes of the client's connection preface (RFC 9113 3.4).
@@ -43,7 +45,7 @@ pub(super) struct Meter {
     settled: bool,
     window: u64,
     counts: Counts,
-    excess: bool,
+    fault: Option<Reason>,
 }
 
 /// Frames since the window began.
@@ -70,9 +72,10 @@ impl Meter {
         self.in_block
     }
 
-    /// Whether the peer sent more than a peer with something to say sends.
-    pub(super) fn excess(&self) -> bool {
-        self.excess
+    /// Why the peer is to be left: its first frame was not SETTINGS (RFC 9113 3.4), or it sent more
+    /// than a peer with something to say sends.
+    pub(super) fn fault(&self) -> Option<Reason> {
+        self.fault
     }
 
     /// Counts bytes that went to the peer.
@@ -116,6 +119,9 @@ impl Meter {
         let [high, middle, low, kind, flags, ..] = self.header;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.skip = length;
+        if !self.settling && kind != kind::SETTINGS {
+            self.fault.get_or_insert(Reason::PROTOCOL_ERROR);
+        }
         let counts = &mut self.counts;
         let one = |count: &mut u64| *count = count.saturating_add(1);
         match kind {
@@ -146,8 +152,11 @@ impl Meter {
         let Counts { resets, controls, requests, payload } = self.counts;
         let excused = (payload / BYTES_PER_CONTROL)
             .saturating_add(requests.saturating_mul(CONTROLS_PER_REQUEST));
-        self.excess |= resets > u64::from(limits.http2_resets)
+        let excess = resets > u64::from(limits.http2_resets)
             || controls > u64::from(limits.http2_control_frames).saturating_add(excused);
+        if excess {
+            self.fault.get_or_insert(Reason::ENHANCE_YOUR_CALM);
+        }
     }
 }
 
@@ -161,6 +170,13 @@ mod tests {
         bytes.extend([kind, flags, 0, 0, 0, 1]);
         bytes.extend(payload);
         bytes
+    }
+
+    /// Behind the peer's SETTINGS.
+    fn begun() -> Meter {
+        let mut meter = Meter::default();
+        feed(&mut meter, &frame(kind::SETTINGS, 0, b""), 64);
+        meter
     }
 
     fn feed(meter: &mut Meter, bytes: &[u8], step: usize) {
@@ -189,30 +205,36 @@ mod tests {
     #[test]
     fn pings_are_excused_by_data_and_not_without() {
         let ping = frame(6, 0, &[0; 8]);
-        let mut idle = Meter::default();
-        let mut busy = Meter::default();
+        let (mut idle, mut busy) = (begun(), begun());
         for _ in 0..=Limits::default().http2_control_frames {
             feed(&mut idle, &ping, 64);
             feed(&mut busy, &frame(kind::DATA, 0, &[0; 512]), 600);
             feed(&mut busy, &ping, 64);
         }
-        assert!(idle.excess());
-        assert!(!busy.excess());
+        assert_eq!(idle.fault(), Some(Reason::ENHANCE_YOUR_CALM));
+        assert_eq!(busy.fault(), None);
     }
 
     #[test]
     fn resets_are_counted_for_ten_seconds() {
         let reset = frame(kind::RST_STREAM, 0, &[0; 4]);
         let limits = Limits::default();
-        let mut slow = Meter::default();
+        let mut slow = begun();
         for second in 0..400 {
             slow.received(&reset, second, &limits);
         }
-        assert!(!slow.excess());
-        let mut fast = Meter::default();
+        assert_eq!(slow.fault(), None);
+        let mut fast = begun();
         for _ in 0..=limits.http2_resets {
             fast.received(&reset, 0, &limits);
         }
-        assert!(fast.excess());
+        assert_eq!(fast.fault(), Some(Reason::ENHANCE_YOUR_CALM));
+    }
+
+    #[test]
+    fn the_first_frame_is_settings() {
+        let mut meter = Meter::default();
+        feed(&mut meter, &frame(6, 0, &[0; 8]), 1);
+        assert_eq!(meter.fault(), Some(Reason::PROTOCOL_ERROR));
     }
 }

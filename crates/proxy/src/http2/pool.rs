@@ -178,7 +178,7 @@ pub(crate) async fn start(
 ) -> io::Result<Box<BackendStream>> {
     let limits = &worker.limits;
     let secure = socket.is_secure();
-    let wire = Wire::new(Rc::clone(worker), socket, Vec::new(), Meter::default());
+    let wire = Wire::of_endpoint(Rc::clone(worker), socket);
     let (send, connection) = builder(limits).handshake(wire.clone()).await.map_err(io_error)?;
     let link = Rc::new(Link {
         send: RefCell::new(send),
@@ -251,7 +251,7 @@ async fn drive(
             }
             return Poll::Ready(());
         }
-        if wire.with_meter(Meter::excess) {
+        if wire.with_meter(Meter::fault).is_some() {
             return Poll::Ready(());
         }
         let progress = wire.progress();

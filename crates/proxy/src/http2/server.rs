@@ -111,7 +111,7 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
         glitches: Cell::new(0),
         driver: RefCell::new(None),
     });
-    let wire = Wire::new(Rc::clone(&worker), stream, replay, Meter::of_client());
+    let wire = Wire::of_client(Rc::clone(&worker), stream, replay);
     timer.arm(worker.limits.head_timeout);
     if let Some(h2) = handshake(&worker, &wire, &timer).await {
         let mut driver = Driver { h2, session, wire: wire.clone(), timer, waits: None, left: None };
@@ -192,12 +192,13 @@ impl Driver {
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending if self.left != Some(Left::AtOnce) && self.is_abused() => {
+                Poll::Pending => {
+                    let fault = self.fault().filter(|_| self.left != Some(Left::AtOnce));
+                    let Some(reason) = fault else { break };
                     count(&self.session.worker.counters.totals.http2_abuses);
                     self.left = Some(Left::AtOnce);
-                    self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                    self.h2.abrupt_shutdown(reason);
                 }
-                Poll::Pending => break,
             }
         }
         if let Poll::Ready(Err(_)) = self.wire.poll_drain(cx) {
@@ -214,9 +215,11 @@ impl Driver {
             || session.worker.pressure() >= Pressure::KeepAlive
     }
 
-    fn is_abused(&self) -> bool {
-        self.wire.with_meter(Meter::excess)
-            || self.session.glitches.get() > self.session.worker.limits.http2_glitches
+    /// Why the client is thrown out.
+    fn fault(&self) -> Option<Reason> {
+        let odd = self.session.glitches.get() > self.session.worker.limits.http2_glitches;
+        let odd = odd.then_some(Reason::ENHANCE_YOUR_CALM);
+        self.wire.with_meter(Meter::fault).or(odd)
     }
 
     /// Whether the limit that passed ends the connection.

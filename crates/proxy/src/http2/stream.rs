@@ -10,7 +10,10 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::HeaderMap;
 
-use crate::http2::{head, io_error};
+use crate::{
+    http2::{head, io_error},
+    stream::Multiplexed,
+};
 
 /// How far the response has come.
 enum Answer {
@@ -138,14 +141,6 @@ impl ClientStream {
         self.body.trailers()
     }
 
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        space: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.body.poll_read(cx, space)
-    }
-
     /// Sends an interim head.
     pub(crate) fn send_interim(&mut self, lines: &[u8]) -> io::Result<()> {
         let Answer::Waiting(answer) = &mut self.answer else {
@@ -167,39 +162,6 @@ impl ClientStream {
         Ok(())
     }
 
-    /// Sends body bytes; see [`poll_send()`].
-    pub(crate) fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-        last: bool,
-    ) -> Poll<io::Result<usize>> {
-        let Answer::Sending(stream) = &mut self.answer else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        };
-        let sent = ready!(poll_send(stream, cx, bytes, last))?;
-        if last && sent == bytes.len() {
-            self.answer = Answer::Ended;
-        }
-        Poll::Ready(Ok(sent))
-    }
-
-    /// Ends the response, unless its head or its last bytes did.
-    pub(crate) fn finish<'a>(
-        &mut self,
-        trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> io::Result<()> {
-        match &mut self.answer {
-            Answer::Ended => Ok(()),
-            Answer::Waiting(_) => Err(io::ErrorKind::InvalidInput.into()),
-            Answer::Sending(stream) => {
-                finish(stream, head::to_trailers(trailers))?;
-                self.answer = Answer::Ended;
-                Ok(())
-            }
-        }
-    }
-
     /// Ready when the client gave the request up.
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.answer {
@@ -215,6 +177,44 @@ impl ClientStream {
             Answer::Waiting(answer) => answer.send_reset(reason),
             Answer::Sending(stream) => stream.send_reset(reason),
             Answer::Ended => {}
+        }
+    }
+}
+
+impl Multiplexed for ClientStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.body.poll_read(cx, space)
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        last: bool,
+    ) -> Poll<io::Result<usize>> {
+        let Answer::Sending(stream) = &mut self.answer else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        let sent = ready!(poll_send(stream, cx, bytes, last))?;
+        if last && sent == bytes.len() {
+            self.answer = Answer::Ended;
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// The head may have been the whole response already.
+    fn finish<'a>(
+        &mut self,
+        trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> io::Result<()> {
+        match &mut self.answer {
+            Answer::Ended => Ok(()),
+            Answer::Waiting(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Answer::Sending(stream) => {
+                finish(stream, head::to_trailers(trailers))?;
+                self.answer = Answer::Ended;
+                Ok(())
+            }
         }
     }
 }

@@ -26,59 +26,6 @@ const COLLECTED_MOST: usize = 64 * 1024;
 /// Bytes that a closed connection may still send.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// What the wire needs of a socket, protected or not.
-pub(super) trait Socket {
-    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>>;
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-    /// Counts received bytes.
-    fn received(worker: &Worker, bytes: usize);
-}
-
-impl Socket for Stream {
-    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_read(cx, space)
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_shutdown(cx)
-    }
-
-    fn received(worker: &Worker, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        count_bytes(&worker.counters.totals.downstream_in, bytes);
-    }
-}
-
-impl Socket for UpstreamStream {
-    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_read(cx, space)
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_shutdown(cx)
-    }
-
-    fn received(_: &Worker, _: usize) {}
-}
-
 /// Shared by the task that drives the connection and the `h2` connection inside it.
 pub(super) struct Wire<S>(Rc<RefCell<Inner<S>>>);
 
@@ -94,6 +41,8 @@ struct Inner<S> {
     /// Bytes that the socket took, ever.
     sent: u64,
     meter: Meter,
+    /// The peer is a client, whose bytes are counted.
+    downstream: bool,
 }
 
 impl<S> Clone for Wire<S> {
@@ -102,21 +51,21 @@ impl<S> Clone for Wire<S> {
     }
 }
 
-impl<S: Socket> Wire<S> {
-    pub(super) fn new(worker: Rc<Worker>, socket: S, replay: Vec<u8>, meter: Meter) -> Self {
-        Self(Rc::new(RefCell::new(Inner {
-            worker,
-            socket,
-            replay,
-            replayed: 0,
-            collected: Vec::new(),
-            written: 0,
-            flushed: true,
-            sent: 0,
-            meter,
-        })))
+impl Wire<Stream> {
+    /// A client's connection, and what was read of it already.
+    pub(super) fn of_client(worker: Rc<Worker>, socket: Stream, replay: Vec<u8>) -> Self {
+        let inner = Inner::new(worker, socket, Meter::of_client());
+        Self(Rc::new(RefCell::new(Inner { replay, downstream: true, ..inner })))
     }
+}
 
+impl Wire<UpstreamStream> {
+    pub(super) fn of_endpoint(worker: Rc<Worker>, socket: UpstreamStream) -> Self {
+        Self(Rc::new(RefCell::new(Inner::new(worker, socket, Meter::default()))))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Writes what was collected. Ready when the socket took all of it.
     pub(super) fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.borrow_mut().poll_drain(cx)
@@ -149,18 +98,20 @@ impl<S: Socket> Wire<S> {
             }
             if !ended {
                 if ready!(inner.poll_drain(cx)).is_err()
-                    || ready!(inner.socket.poll_shutdown(cx)).is_err()
+                    || ready!(Pin::new(&mut inner.socket).poll_shutdown(cx)).is_err()
                 {
                     return Poll::Ready(());
                 }
                 ended = true;
             }
             loop {
-                match ready!(inner.socket.poll_read(cx, &mut space)) {
-                    Ok(0) | Err(_) => return Poll::Ready(()),
-                    Ok(read) if read >= left => return Poll::Ready(()),
-                    Ok(read) => left = left.saturating_sub(read),
+                let mut target = ReadBuf::new(&mut space);
+                let read = ready!(Pin::new(&mut inner.socket).poll_read(cx, &mut target));
+                let count = target.filled().len();
+                if read.is_err() || count == 0 || count >= left {
+                    return Poll::Ready(());
                 }
+                left = left.saturating_sub(count);
             }
         })
         .await;
@@ -171,14 +122,29 @@ impl<S: Socket> Wire<S> {
     }
 }
 
-impl<S: Socket> Inner<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
+    fn new(worker: Rc<Worker>, socket: S, meter: Meter) -> Self {
+        Self {
+            worker,
+            socket,
+            replay: Vec::new(),
+            replayed: 0,
+            collected: Vec::new(),
+            written: 0,
+            flushed: true,
+            sent: 0,
+            meter,
+            downstream: false,
+        }
+    }
+
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let rest = self.collected.get(self.written..).unwrap_or_default();
             if rest.is_empty() {
                 break;
             }
-            let written = ready!(self.socket.poll_write(cx, rest))?;
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -188,7 +154,7 @@ impl<S: Socket> Inner<S> {
         self.collected.clear();
         self.written = 0;
         if !self.flushed {
-            ready!(self.socket.poll_flush(cx))?;
+            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
             self.flushed = true;
         }
         Poll::Ready(Ok(()))
@@ -207,16 +173,19 @@ impl<S: Socket> Inner<S> {
         cx: &mut Context<'_>,
         target: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.meter.excess() {
+        if self.meter.fault().is_some() {
             // The connection is about to be closed for what was sent already.
             return Poll::Pending;
         }
         let replay = self.replay.get(self.replayed..).unwrap_or_default();
         let read = if replay.is_empty() {
-            let space = target.initialize_unfilled();
-            let read = ready!(self.socket.poll_read(cx, space))?;
-            S::received(&self.worker, read);
-            target.advance(read);
+            let before = target.filled().len();
+            ready!(Pin::new(&mut self.socket).poll_read(cx, target))?;
+            let read = target.filled().len().saturating_sub(before);
+            if self.downstream {
+                let bytes = u64::try_from(read).unwrap_or(u64::MAX);
+                count_bytes(&self.worker.counters.totals.downstream_in, bytes);
+            }
             read
         } else {
             let count = replay.len().min(target.remaining());
@@ -242,7 +211,7 @@ impl<S: Socket> Inner<S> {
     }
 }
 
-impl<S: Socket> AsyncRead for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -252,7 +221,7 @@ impl<S: Socket> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: Socket> AsyncWrite for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -291,6 +260,6 @@ impl<S: Socket> AsyncWrite for Wire<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.borrow_mut();
         ready!(inner.poll_drain(cx))?;
-        inner.socket.poll_shutdown(cx)
+        Pin::new(&mut inner.socket).poll_shutdown(cx)
     }
 }

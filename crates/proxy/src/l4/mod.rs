@@ -5,5 +5,6 @@ pub(crate) mod plan;
 pub(crate) mod proxy_protocol;
 pub(crate) mod record;
 pub(crate) mod relay;
+mod stall;
 pub(crate) mod tcp;
 pub(crate) mod udp;

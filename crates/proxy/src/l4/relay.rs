@@ -7,12 +7,15 @@
 use std::{
     future::poll_fn,
     io,
+    pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
 use crate::{
-    observe::{l4::Opened, reason::Reason},
+    l4::stall::Stall,
+    observe::reason::Reason,
     stream::Stream,
     timer::Slot,
     upstream::stream::UpstreamStream,
@@ -23,39 +26,6 @@ use crate::{
 pub(crate) const SPACE: usize = 64 * 1024;
 /// A kept piece up to this size leaves its memory for the next one.
 const KEEP: usize = 4 * 1024;
-
-/// One side of a relay.
-trait Side {
-    fn read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>>;
-    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
-    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-    fn shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-}
-
-macro_rules! side {
-    ($stream:ident) => {
-        impl Side for $stream {
-            fn read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
-                self.poll_read(cx, space)
-            }
-
-            fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-                self.poll_write(cx, bytes)
-            }
-
-            fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.poll_flush(cx)
-            }
-
-            fn shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.poll_shutdown(cx)
-            }
-        }
-    };
-}
-
-side!(Stream);
-side!(UpstreamStream);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Half {
@@ -79,11 +49,12 @@ struct Direction {
     half: Half,
     /// Written, and not counted yet.
     moved: u64,
+    stall: Stall,
 }
 
 impl Direction {
     fn new(head: Vec<u8>) -> Self {
-        Self { kept: head, sent: 0, half: Half::Open, moved: 0 }
+        Self { kept: head, sent: 0, half: Half::Open, moved: 0, stall: Stall::default() }
     }
 
     /// Moves what can be moved.
@@ -91,8 +62,8 @@ impl Direction {
         &mut self,
         cx: &mut Context<'_>,
         space: &mut [u8],
-        source: &mut impl Side,
-        target: &mut impl Side,
+        source: &mut (impl AsyncRead + Unpin),
+        target: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), Broken> {
         loop {
             if !self.write_kept(cx, target)? {
@@ -100,19 +71,24 @@ impl Direction {
             }
             match self.half {
                 Half::Ended => return Ok(()),
-                Half::Ending => match target.shutdown(cx) {
+                Half::Ending => match Pin::new(&mut *target).poll_shutdown(cx) {
                     Poll::Pending => return Ok(()),
                     Poll::Ready(Err(_)) => return Err(Broken::Target),
                     Poll::Ready(Ok(())) => self.half = Half::Ended,
                 },
-                Half::Open => match source.read(cx, space) {
-                    Poll::Pending => return flushed(target.flush(cx)),
-                    Poll::Ready(Err(_)) => return Err(Broken::Source),
-                    Poll::Ready(Ok(0)) => self.half = Half::Ending,
-                    Poll::Ready(Ok(read)) => {
-                        self.write(cx, space.get(..read).unwrap_or_default(), target)?;
+                Half::Open => {
+                    let mut read = ReadBuf::new(space);
+                    match Pin::new(&mut *source).poll_read(cx, &mut read) {
+                        Poll::Pending => {
+                            return flushed(Pin::new(&mut *target).poll_flush(cx));
+                        }
+                        Poll::Ready(Err(_)) => return Err(Broken::Source),
+                        Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                            self.half = Half::Ending;
+                        }
+                        Poll::Ready(Ok(())) => self.write(cx, read.filled(), target)?,
                     }
-                },
+                }
             }
         }
     }
@@ -122,9 +98,9 @@ impl Direction {
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        target: &mut impl Side,
+        target: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), Broken> {
-        let taken = match target.write(cx, bytes) {
+        let taken = match Pin::new(target).poll_write(cx, bytes) {
             Poll::Pending => 0,
             Poll::Ready(Ok(taken)) if taken > 0 => taken,
             Poll::Ready(Ok(_) | Err(_)) => return Err(Broken::Target),
@@ -135,9 +111,13 @@ impl Direction {
     }
 
     /// True when nothing is kept any more.
-    fn write_kept(&mut self, cx: &mut Context<'_>, target: &mut impl Side) -> Result<bool, Broken> {
+    fn write_kept(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<bool, Broken> {
         while let Some(rest) = self.kept.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match target.write(cx, rest) {
+            match Pin::new(&mut *target).poll_write(cx, rest) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(taken)) if taken > 0 => {
                     self.sent = self.sent.saturating_add(taken);
@@ -156,6 +136,12 @@ impl Direction {
         Ok(true)
     }
 
+    /// Notes whether bytes wait for the target, which just took `taken`; true when that changed.
+    fn note(&mut self, worker: &Worker, taken: u64) -> bool {
+        let waits = self.sent < self.kept.len();
+        self.stall.note(waits, taken > 0, &worker.clock)
+    }
+
     fn count(&mut self, bytes: usize) {
         self.moved = self.moved.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
@@ -168,39 +154,28 @@ fn flushed(flushed: Poll<io::Result<()>>) -> Result<(), Broken> {
     }
 }
 
-/// What was moved.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Moved {
-    pub(crate) received: u64,
-    pub(crate) sent: u64,
-}
-
-/// Copies until both sides ended, nothing moved for too long, or one side failed; then the other
-/// side is reset, so that it does not take what it has for the whole. `head` was read from the
-/// client already. `None` is a good end.
+/// Copies until both sides ended, nothing moved for too long, one side took nothing for too long,
+/// or one side failed. `heads` were read already: from the client, and from the endpoint. `count`
+/// hears of what was written, up and down. `None` is a good end; at any other the caller decides
+/// whether the sides may take what they have for the whole.
 pub(crate) async fn relay(
     worker: &Worker,
     timer: &Slot,
-    mut client: Stream,
-    head: Vec<u8>,
-    mut endpoint: UpstreamStream,
-    opened: &Opened,
-) -> (Moved, Option<Reason>) {
-    let idle = worker.limits.tunnel_idle;
-    timer.arm(idle);
-    let mut up = Direction::new(head);
-    let mut down = Direction::new(Vec::new());
-    let mut moved = Moved::default();
-    let reason = poll_fn(|cx| {
+    client: &mut Stream,
+    endpoint: &mut UpstreamStream,
+    heads: [Vec<u8>; 2],
+    mut count: impl FnMut(u64, u64),
+) -> Option<Reason> {
+    timer.arm(worker.limits.tunnel_idle);
+    let [mut up, mut down] = heads.map(Direction::new);
+    poll_fn(|cx| {
         let mut space = worker.relay_space.borrow_mut();
         let size = space.len().max(SPACE);
         space.resize(size, 0);
-        let upward = up.pump(cx, &mut space, &mut client, &mut endpoint);
-        let downward = down.pump(cx, &mut space, &mut endpoint, &mut client);
+        let upward = up.pump(cx, &mut space, client, endpoint);
+        let downward = down.pump(cx, &mut space, endpoint, client);
         let (received, sent) = (std::mem::take(&mut up.moved), std::mem::take(&mut down.moved));
-        moved.received = moved.received.saturating_add(received);
-        moved.sent = moved.sent.saturating_add(sent);
-        opened.add(received, sent);
+        count(received, sent);
         match (upward, downward) {
             (Err(Broken::Source), _) | (_, Err(Broken::Target)) => {
                 return Poll::Ready(Some(Reason::ClientGone));
@@ -210,29 +185,31 @@ pub(crate) async fn relay(
             }
             (Ok(()), Ok(())) => {}
         }
-        poll_end(worker, timer, idle, (&up, &down), received > 0 || sent > 0)
+        let waits = [up.note(worker, received), down.note(worker, sent)];
+        let changed = received > 0 || sent > 0 || waits.contains(&true);
+        poll_end(worker, timer, (&up, &down), changed)
     })
-    .await;
-    if reason.is_some() {
-        client.reset();
-        endpoint.reset();
-    }
-    (moved, reason)
+    .await
 }
 
+/// `changed` says that time begins anew for what comes next.
 fn poll_end(
     worker: &Worker,
     timer: &Slot,
-    idle: Duration,
     (up, down): (&Direction, &Direction),
-    moved: bool,
+    changed: bool,
 ) -> Poll<Option<Reason>> {
     let ended = |direction: &Direction| direction.half == Half::Ended;
     if ended(up) && ended(down) {
         return Poll::Ready(None);
     }
-    if moved {
-        timer.arm(idle);
+    let longest = worker.limits.tunnel_write_idle;
+    let stalled = [up, down].into_iter().filter_map(|one| one.stall.deadline(longest)).min();
+    if timer.expired() && stalled.is_some_and(|deadline| deadline <= worker.clock.now()) {
+        return Poll::Ready(Some(Reason::Stalled));
+    }
+    if changed {
+        timer.arm_until(worker.limits.tunnel_idle, stalled);
     } else if timer.expired() {
         return Poll::Ready(Some(Reason::IdleTimeout));
     }

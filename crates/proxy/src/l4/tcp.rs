@@ -73,12 +73,20 @@ pub(crate) async fn forward(
 ) {
     let opened = plan.counters.begin(plan.position);
     match reach(worker, timer, plan, &client, &mut record).await {
-        Ok((_in_flight, endpoint)) => {
-            let (moved, reason) =
-                relay(worker, timer, client.stream, client.head, endpoint, &opened).await;
-            record.received = moved.received;
-            record.sent = moved.sent;
-            record.reason = reason;
+        Ok((_in_flight, mut endpoint)) => {
+            let heads = [client.head, Vec::new()];
+            let count = |received, sent| {
+                opened.add(received, sent);
+                record.received = record.received.saturating_add(received);
+                record.sent = record.sent.saturating_add(sent);
+            };
+            let stream = &mut client.stream;
+            record.reason = relay(worker, timer, stream, &mut endpoint, heads, count).await;
+            // So that neither takes what it has for the whole.
+            if record.reason.is_some() {
+                stream.reset();
+                endpoint.reset();
+            }
         }
         Err(reason) => {
             client.stream.reset();
@@ -112,7 +120,8 @@ async fn reach(
             count(&worker.counters.totals.retried);
         }
         let before = worker.clock.now();
-        let dial = Dial { cluster: &plan.cluster, address, client: hop, http1: false, deadline: None };
+        let dial =
+            Dial { cluster: &plan.cluster, address, client: hop, http1: false, deadline: None };
         match connect(worker, timer, &dial).await {
             Ok(stream) => {
                 health::succeeded(pick.entry());

@@ -52,7 +52,7 @@ reasons! {
     HeadTimeout = 408, "head_timeout", "The client did not complete its request head in time.";
     HeadTooLarge = 431, "head_too_large", "The request head, one of its fields or their number exceeds a limit.";
     Http2Preface = 505, "http2_preface", "The client began HTTP/2 where it cannot begin: after a request of HTTP/1.1, or over TLS without negotiating it.";
-    IdleTimeout = 0, "idle_timeout", "Neither side of a TCP or TLS connection sent a byte for too long.";
+    IdleTimeout = 0, "idle_timeout", "Neither side of an upgraded, TCP or TLS connection sent a byte for too long.";
     InvalidBackend = 500, "invalid_backend", "The chosen backend reference does not resolve.";
     MethodNotAllowed = 405, "method_not_allowed", "CONNECT and TRACE are not served.";
     Misdirected = 421, "misdirected", "The host belongs to another listener than the one the TLS connection was made for, or that listener changed.";
@@ -67,6 +67,7 @@ reasons! {
     RequestTimeout = 504, "request_timeout", "The whole exchange took longer than the rule's request timeout.";
     ResponseAborted = 0, "response_aborted", "The backend failed after its response head was passed on; the client's connection was cut.";
     Shed = 503, "shed", "The gateway or the listener is at a limit and refused the work.";
+    Stalled = 0, "stalled", "A side of an upgraded, TCP or TLS connection took nothing of what the other sent for too long.";
     TargetTooLong = 414, "target_too_long", "The request target exceeds the limit.";
     UnsupportedProtocol = 500, "unsupported_protocol", "The backend's application protocol is not served yet.";
     UnsupportedRule = 500, "unsupported_rule", "The rule uses a filter or field that cannot be served.";

@@ -3,7 +3,7 @@
 use crate::DEADLINE;
 use std::{
     io::{Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
 };
 
 /// Frame types (RFC 9113 section 6).
@@ -113,6 +113,12 @@ fn integer(out: &mut Vec<u8>, value: usize) {
     out.push(u8::try_from(rest).expect("seven bits"));
 }
 
+fn prepare(stream: &TcpStream) {
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
+    stream.set_nodelay(true).expect("no delay");
+}
+
 /// A connection that speaks frames.
 pub struct RawH2 {
     stream: TcpStream,
@@ -139,10 +145,24 @@ impl RawH2 {
     #[must_use]
     pub fn silent(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a listening port");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-        stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
-        stream.set_nodelay(true).expect("no delay");
+        prepare(&stream);
         Self { stream, received: Vec::new() }
+    }
+
+    /// The backend's side of a connection: takes the preface and sends empty SETTINGS.
+    ///
+    /// # Panics
+    /// When the client does not begin with the preface.
+    #[must_use]
+    pub fn accept(listener: &TcpListener) -> Self {
+        let (mut stream, _) = listener.accept().expect("a client");
+        prepare(&stream);
+        let mut preface = [0u8; 24];
+        stream.read_exact(&mut preface).expect("a preface");
+        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let mut raw = Self { stream, received: Vec::new() };
+        raw.send(&Frame::new(kind::SETTINGS, 0, 0, b""));
+        raw
     }
 
     /// Sends bytes; false when the peer is gone.
