@@ -222,9 +222,9 @@ pub(crate) struct ExplainArgs {
     #[arg(short = 'f', long = "file", required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// Request method
-    #[arg(short = 'X', long, default_value = "GET", value_name = "METHOD")]
-    pub(crate) request: String,
+    /// Request method; GET if it is not given, POST for a gRPC call
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    pub(crate) request: Option<String>,
 
     /// Request header; repeatable
     #[arg(short = 'H', long, value_name = "NAME: VALUE")]

@@ -11,6 +11,9 @@ pub(crate) const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rules that the banner of `serve` lists; a large configuration is looked at with `status`.
 pub(crate) const BANNER_RULES_MAX: usize = 20;
 
+/// Routes that are attached nowhere which `explain` names.
+pub(crate) const EXPLAIN_IDLE_ROUTES_MAX: usize = 5;
+
 /// Longest wait that a `delay` in the query may ask a demo backend for.
 pub(crate) const DEMO_DELAY_MAX: Duration = Duration::from_secs(30);
 

@@ -12,7 +12,7 @@ mod support;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{Server, binary, workspace};
+use support::{BASE, Server, binary, shell, workspace};
 use testkit::{folder::Folder, raw::Client};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -187,4 +187,90 @@ fn collect(value: &Value, place: &str, lines: &mut Vec<String>) {
         Value::Array(list) => list.iter().for_each(|one| collect(one, place, lines)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// Explains a URL and checks that it names the backend, or that nothing takes it.
+fn agrees(example: &str, arguments: &[&str], url: &str, backend: Option<&str>) {
+    let mut all = vec!["explain", "-f", example, "--demo"];
+    all.extend(arguments);
+    all.push(url);
+    let explained = run(&all, &[]);
+    let text = stdout(&explained);
+    match backend {
+        Some(backend) => {
+            assert!(text.contains(backend), "{url} {arguments:?}: {backend}\n{text}");
+            assert_eq!(explained.status.code(), Some(0), "{text}");
+        }
+        None => assert_eq!(explained.status.code(), Some(1), "{url} {arguments:?}\n{text}"),
+    }
+}
+
+/// The backend that an echo of the demo names, if there is one.
+fn echoed(answer: &str) -> Option<String> {
+    let answer: Value = serde_json::from_str(answer).ok()?;
+    Some(answer["backend"].as_str()?.to_owned())
+}
+
+#[test]
+fn explain_agrees_with_serve_on_calls_handshakes_and_connections() {
+    let example = "examples/tls-mixed";
+    let server = Server::start(&[example, "--demo"]);
+    let mut routed = 0;
+    for host in
+        ["www.example.com", "blue.tenants.example.com", "red.tenants.example.com", "other.test"]
+    {
+        let url = format!("https://{host}:8443/");
+        let curl = format!("curl -sk --resolve {host}:8443:127.0.0.1 {url}");
+        let backend = echoed(&shell(&server.adapt(&curl)));
+        agrees(example, &[], &url, backend.as_deref());
+        routed += usize::from(backend.is_some());
+    }
+    assert_eq!(routed, 2);
+
+    let example = "examples/tcp-and-udp";
+    let server = Server::start(&[example, "--demo"]);
+    let backend = echoed(&shell(&server.adapt("curl -s http://127.0.0.1:5432/")));
+    assert!(backend.is_some());
+    agrees(example, &[], "tcp://127.0.0.1:5432", backend.as_deref());
+
+    let example = "examples/grpc";
+    let server = Server::start(&[example, "--demo"]);
+    for (call, header, routed) in [
+        ("shop.Cart/Add", "x-canary: always", true),
+        ("shop.Cart/Add", "x-canary: never", true),
+        ("shop.Stock/Get", "x-canary: always", true),
+        ("shop.Stock/Put", "x-canary: always", false),
+    ] {
+        let place = format!("127.0.0.1:8080/{call}");
+        let curl = format!(
+            "printf '\\0\\0\\0\\0\\0' | curl -s -o /dev/null -D - --http2-prior-knowledge -H '{header}' \
+             -H 'content-type: application/grpc' --data-binary @- http://{place}"
+        );
+        let heads = shell(&server.adapt(&curl));
+        let line = heads.lines().find_map(|line| line.strip_prefix("x-portcullis-backend: "));
+        assert_eq!(line.is_some(), routed, "{heads}");
+        agrees(example, &["-H", header], &format!("grpc://{place}"), line.map(str::trim));
+    }
+}
+
+#[test]
+fn explain_says_why_a_route_for_the_host_is_attached_nowhere() {
+    let route = "---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop}
+spec:
+  parentRefs: [{name: wbe}]
+  hostnames: [shop.example]
+";
+    let folder = Folder::with(&[("all.yaml", &format!("{BASE}{route}"))]);
+    let path = folder.path().to_str().expect("a path");
+    let asked = run(&["explain", "-f", path, "http://shop.example:8080/"], &[]);
+    assert_eq!(asked.status.code(), Some(1));
+    let text = stdout(&asked);
+    let expected = "~ HTTPRoute default/shop is for this host too, but attached nowhere: \
+                    Gateway default/wbe does not exist; did you mean web?";
+    assert!(text.contains(expected), "{text}");
+    let other = stdout(&run(&["explain", "-f", path, "http://other.example:8080/"], &[]));
+    assert!(!other.contains("attached nowhere"), "{other}");
 }

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, sync::Arc};
 
 use ir::{
-    Action, Backend, Considered, Explanation, Found, HttpSettings, Listener, ListenerIndex,
-    ListenerTable, ObjectRef, Outcome, Overlay, PortKey, PortKind, PortTable, Predicate, Protocol,
-    Rank, RuleEntry, Silent, Table, Target, Verdict, closest,
+    Action, ClientValidationMode, Considered, Explanation, Found, HttpSettings, Listener,
+    ListenerIndex, ListenerTable, ObjectRef, Outcome, Overlay, PortKey, PortKind, PortTable,
+    Predicate, Protocol, Rank, RuleEntry, Silent, Table, Verdict, closest,
     exec::{self, Flow, LocalResponse},
     find,
     forwarded::{Arrival, Judged, is_forwarding_field, listener_of},
@@ -15,8 +15,8 @@ use ir::{
 use crate::limits::{HOSTS_NAMED_MAX, OTHERS_BY_PATH_MAX, OTHERS_MAX};
 
 use super::{
-    Answer, Decision, Explained, Hidden, ListenerPlace, Options, Other, Request, Scheme, Section,
-    Share, ShareOutcome, Taken, relay, request::Head, sent, words,
+    Answer, Clients, Decision, Explained, Hidden, ListenerPlace, Options, Other, Request, Scheme,
+    Section, Taken, relay, request::Head, share::OnItsWay, words,
 };
 
 pub(super) fn explain(table: &Table, request: &Request, options: &Options<'_>) -> Explained {
@@ -101,11 +101,12 @@ enum Start<'a> {
     Unread(String),
 }
 
-struct Asked<'a> {
-    table: &'a Table,
+/// A request at one port.
+pub(super) struct Asked<'a> {
+    pub(super) table: &'a Table,
     port: &'a PortTable,
     request: &'a Request,
-    options: &'a Options<'a>,
+    pub(super) options: &'a Options<'a>,
 }
 
 impl<'a> Asked<'a> {
@@ -193,7 +194,7 @@ impl<'a> Asked<'a> {
         let mut section = match outcome {
             Outcome::Found(found) => {
                 let mut section = blank(self.taken(found, &head, &view, &explanation));
-                section.listener = Some(place(&found.listener.listener));
+                section.listener = Some(place(&found.listener.listener, self.table));
                 section
             }
             Outcome::NoRoute(listener) => self.missed(listener, sni, &view),
@@ -209,6 +210,7 @@ impl<'a> Asked<'a> {
             section.hints.extend(other_hosts(&explanation, &host));
         }
         section.hints.extend(hints(&head, &view, raw));
+        section.hints.extend(call_hint(self.request, &section.decision));
         self.losers(&explanation, &mut section);
         section
     }
@@ -231,7 +233,7 @@ impl<'a> Asked<'a> {
             self.other(&considered)
         });
         let mut section = refused(404, "no rule of the listener takes the request".to_owned());
-        section.listener = Some(place(&listener.listener));
+        section.listener = Some(place(&listener.listener, self.table));
         if let Decision::Refused { closest, .. } = &mut section.decision {
             *closest = near;
         }
@@ -254,7 +256,7 @@ impl<'a> Asked<'a> {
                 other.listener.id.name
             ),
         );
-        section.listener = chosen.map(|entry| place(&entry.listener));
+        section.listener = chosen.map(|entry| place(&entry.listener, self.table));
         section
     }
 
@@ -276,8 +278,10 @@ impl<'a> Asked<'a> {
             rule_name: rule.name.clone(),
             rule_origin: rule.origin.clone(),
             match_origin: found.matched.origin.clone(),
-            conditions: words::conditions(found.matched),
+            conditions: words::conditions(route.kind, found.matched),
             filters: rule.filters.iter().map(words::filter).collect(),
+            timeouts: rule.timeouts,
+            retry: rule.retry.clone(),
         };
         let mut overlay = Overlay::default();
         let flow = exec::apply_request_filters(
@@ -300,64 +304,11 @@ impl<'a> Asked<'a> {
                 }
             }
             (Ok(Flow::Continue), Action::Forward(backends)) => {
-                let total: u64 = backends.iter().map(|backend| u64::from(backend.weight)).sum();
-                let shares = backends
-                    .iter()
-                    .map(|backend| self.share(backend, total, found, head, view, &overlay))
-                    .collect();
-                return Decision::Forwarded { taken, shares };
+                let on_its_way = OnItsWay { asked: self, found, head, view, overlay: &overlay };
+                return Decision::Forwarded { taken, shares: on_its_way.shares(backends) };
             }
         };
         Decision::Answered { taken, answer }
-    }
-
-    fn share(
-        &self,
-        backend: &Backend,
-        total: u64,
-        found: Found<'_>,
-        head: &Head<'_>,
-        view: &Judged<'_, Head<'_>>,
-        overlay: &Overlay,
-    ) -> Share {
-        let mut overlay = overlay.clone();
-        let outcome = match &backend.target {
-            Target::Fail(reason) => {
-                ShareOutcome::Answered(answer(500, words::fail(*reason).to_owned()))
-            }
-            Target::Cluster(cluster) => {
-                let flow = exec::apply_request_filters(
-                    &backend.filters,
-                    found.matched,
-                    view,
-                    &view.edge(),
-                    &mut overlay,
-                );
-                match flow {
-                    Err(error) => ShareOutcome::Answered(answer(error.status(), error.to_string())),
-                    Ok(Flow::Respond(response)) => {
-                        ShareOutcome::Answered(local(response, "a CORS preflight"))
-                    }
-                    Ok(Flow::Continue) => ShareOutcome::Sent {
-                        backend: cluster.to_string(),
-                        sent: sent::sent(head, view, &overlay, &response(found, backend, view)),
-                        endpoints: self.options.endpoints.map(|map| {
-                            let set = map.get(&cluster.endpoints_key());
-                            set.map_or(0, |set| set.endpoints.len())
-                        }),
-                    },
-                }
-            }
-        };
-        let percent =
-            if total == 0 { 0.0 } else { f64::from(backend.weight) * 100.0 / u64_as_f64(total) };
-        Share {
-            origin: backend.origin.clone(),
-            weight: backend.weight,
-            percent,
-            outcome,
-            filters: backend.filters.iter().map(words::filter).collect(),
-        }
     }
 
     fn losers(&self, explanation: &Explanation, section: &mut Section) {
@@ -408,14 +359,16 @@ impl<'a> Asked<'a> {
         let why = match &considered.verdict {
             Verdict::Won => String::new(),
             Verdict::Outranked(rank) => words::outranked(*rank).to_owned(),
-            Verdict::Failed(predicate) => words::failed(predicate),
+            Verdict::Failed(predicate) => words::failed(route.kind, predicate),
         };
         Other {
             route: Arc::clone(&route.object),
             rule: rule.index,
             rule_name: rule.name.clone(),
             match_origin: matched.map_or(&rule.origin, |matched| &matched.origin).clone(),
-            conditions: matched.map(words::conditions).unwrap_or_default(),
+            conditions: matched
+                .map(|matched| words::conditions(route.kind, matched))
+                .unwrap_or_default(),
             host: considered.host.clone(),
             listener: listener
                 .map_or_else(|| "".into(), |entry| Arc::clone(&entry.listener.id.name)),
@@ -438,15 +391,6 @@ fn distance(verdict: &Verdict) -> (u8, Option<Rank>) {
         Verdict::Failed(Predicate::Listener) => 7,
     };
     (step, None)
-}
-
-fn response(found: Found<'_>, backend: &Backend, view: &Judged<'_, Head<'_>>) -> Overlay {
-    let mut overlay = Overlay::default();
-    let rule = &found.entry.rule.filters;
-    let cors = exec::cors_grant(&backend.filters, view).or_else(|| exec::cors_grant(rule, view));
-    exec::apply_response_filters(&backend.filters, None, &mut overlay);
-    exec::apply_response_filters(rule, cors.as_ref(), &mut overlay);
-    overlay
 }
 
 /// The hosts that routes of the listener have, when none of them is the request's.
@@ -482,6 +426,18 @@ fn hints(head: &Head<'_>, view: &Judged<'_, Head<'_>>, raw: &str) -> Vec<String>
     hints
 }
 
+/// A gRPC client gets answers of ours in the form of its protocol.
+fn call_hint(request: &Request, decision: &Decision) -> Option<String> {
+    let refusal = match decision {
+        Decision::Answered { answer, .. } | Decision::Refused { answer, .. } => {
+            answer.status >= 400
+        }
+        Decision::Forwarded { .. } | Decision::Relayed(_) | Decision::Unread { .. } => false,
+    };
+    (refusal && request.is_call())
+        .then(|| "a gRPC client gets status 200, and the outcome in grpc-status".to_owned())
+}
+
 fn hostnames(port: &PortTable) -> String {
     let names = port.listeners().map(|entry| {
         entry.listener.hostname.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string)
@@ -489,7 +445,7 @@ fn hostnames(port: &PortTable) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn place(listener: &Listener) -> ListenerPlace {
+pub(super) fn place(listener: &Listener, table: &Table) -> ListenerPlace {
     ListenerPlace {
         name: Arc::clone(&listener.id.name),
         origin: listener.origin.clone(),
@@ -502,7 +458,24 @@ pub(super) fn place(listener: &Listener) -> ListenerPlace {
         },
         port: listener.port,
         hostname: listener.hostname.clone(),
+        clients: clients(listener, table),
     }
+}
+
+/// Whose certificates clients must show.
+fn clients(listener: &Listener, table: &Table) -> Option<Clients> {
+    let (Protocol::Https(tls) | Protocol::TlsTerminate(tls)) = &listener.protocol else {
+        return None;
+    };
+    let validation = tls.client_validation.as_ref()?;
+    let bundles = validation.authorities.iter().filter_map(|id| table.trust_bundles.get(id));
+    Some(Clients {
+        authorities: bundles.map(|bundle| bundle.origin.object.to_string()).collect(),
+        required: match validation.mode {
+            ClientValidationMode::AllowValidOnly => true,
+            ClientValidationMode::AllowInsecureFallback => false,
+        },
+    })
 }
 
 /// A section whose gateway and sockets are filled in later.
@@ -522,11 +495,11 @@ fn refused(status: u16, why: String) -> Section {
     blank(Decision::Refused { answer: answer(status, why), closest: None })
 }
 
-fn answer(status: u16, why: String) -> Answer {
+pub(super) fn answer(status: u16, why: String) -> Answer {
     Answer { status, fields: Vec::new(), why }
 }
 
-fn local(response: LocalResponse, why: &str) -> Answer {
+pub(super) fn local(response: LocalResponse, why: &str) -> Answer {
     let fields = response.fields.into_iter().map(|(name, value)| (Cow::into_owned(name), value));
     Answer { status: response.status, fields: fields.collect(), why: why.to_owned() }
 }
@@ -544,9 +517,4 @@ fn same(one: Outcome<'_>, other: Outcome<'_>) -> bool {
             _,
         ) => false,
     }
-}
-
-/// Weights sum up to far less than what a double holds exactly.
-fn u64_as_f64(number: u64) -> f64 {
-    u32::try_from(number).map_or(f64::from(u32::MAX), f64::from)
 }

@@ -4,8 +4,8 @@ use ir::{HostPattern, Origin, Predicate, Rank, Verdict};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Decision, Edit, Explained, ListenerPlace, Other, Relayed, Section, Sent, Share,
-    ShareOutcome, Taken,
+    Answer, Decision, Edit, Explained, ListenerPlace, Other, Reach, Relayed, Section, Sent, Share,
+    ShareOutcome, Taken, reach::time,
 };
 
 pub(super) fn explained(explained: &Explained) -> Value {
@@ -69,6 +69,10 @@ fn listener(place: &ListenerPlace) -> Value {
         "protocol": place.protocol,
         "port": place.port,
         "hostname": place.hostname.as_ref().map(ToString::to_string),
+        "clients": place.clients.as_ref().map(|clients| json!({
+            "authorities": clients.authorities,
+            "required": clients.required,
+        })),
         "origin": origin(&place.origin),
     })
 }
@@ -82,6 +86,15 @@ fn taken(taken: &Taken) -> Value {
         "origin": origin(&taken.rule_origin),
         "match": { "conditions": taken.conditions, "origin": origin(&taken.match_origin) },
         "filters": taken.filters,
+        "timeouts": {
+            "request": taken.timeouts.request.map(time),
+            "backendRequest": taken.timeouts.backend_request.map(time),
+        },
+        "retry": taken.retry.as_ref().map(|retry| json!({
+            "attempts": retry.attempts,
+            "codes": retry.codes,
+            "backoff": retry.backoff.map(time),
+        })),
     })
 }
 
@@ -93,7 +106,7 @@ fn relayed(relayed: &Relayed) -> Value {
             "percent": share.percent,
             "backend": share.backend.as_ref().ok(),
             "why": share.backend.as_ref().err(),
-            "tls": share.secured,
+            "reach": share.reach.as_ref().map(Reach::to_json),
             "endpoints": share.endpoints,
         })
     });
@@ -116,8 +129,9 @@ fn share(share: &Share) -> Value {
         "filters": share.filters,
     });
     let details = match &share.outcome {
-        ShareOutcome::Sent { backend, sent: request, endpoints } => json!({
+        ShareOutcome::Sent { backend, sent: request, reach, endpoints } => json!({
             "backend": backend,
+            "reach": reach.to_json(),
             "endpoints": endpoints,
             "request": sent(request),
             "responseEdits": edits(&request.response),
@@ -201,7 +215,7 @@ pub(super) fn predicate_word(predicate: &Predicate) -> &'static str {
     }
 }
 
-fn origin(origin: &Origin) -> Value {
+pub(super) fn origin(origin: &Origin) -> Value {
     json!({ "object": origin.object.to_string(), "field": &*origin.field })
 }
 

@@ -5,16 +5,22 @@
 
 mod decide;
 mod json;
+mod reach;
 mod relay;
 mod request;
 mod sent;
+mod share;
 mod text;
 pub(crate) mod words;
 
 use std::sync::Arc;
 
-use ir::{EndpointMap, HostPattern, ObjectRef, Origin, PortKey, RuleIndex, Table, Verdict};
+use ir::{
+    EndpointMap, HostPattern, ObjectRef, Origin, PortKey, Retry, RuleIndex, Table, Timeouts,
+    Verdict,
+};
 
+pub use reach::{Reach, Secured};
 pub use request::{Request, RequestError, Scheme};
 pub use sent::{Edit, Sent};
 
@@ -91,6 +97,17 @@ pub struct ListenerPlace {
     pub port: u16,
     /// `None` takes every host.
     pub hostname: Option<HostPattern>,
+    /// `None` asks clients for no certificate.
+    pub clients: Option<Clients>,
+}
+
+/// Whose certificates a listener asks clients for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// The objects that hold the authorities; nobody is let in when empty.
+    pub authorities: Vec<String>,
+    /// Whether the handshake fails without a valid one.
+    pub required: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -128,8 +145,8 @@ pub struct RelayShare {
     pub percent: f64,
     /// `namespace/name:port`, or why the share is closed.
     pub backend: Result<String, String>,
-    /// TLS is begun anew towards the backend.
-    pub secured: bool,
+    /// `None` for a share that is closed.
+    pub reach: Option<Reach>,
     pub endpoints: Option<usize>,
 }
 
@@ -151,6 +168,8 @@ pub struct Taken {
     pub conditions: String,
     /// The rule's filters in words, in their order.
     pub filters: Vec<String>,
+    pub timeouts: Timeouts,
+    pub retry: Option<Retry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,8 +195,8 @@ pub struct Share {
 
 #[derive(Clone, Debug)]
 pub enum ShareOutcome {
-    /// `namespace/name:port`, and the request as this backend sees it.
-    Sent { backend: String, sent: Sent, endpoints: Option<usize> },
+    /// `namespace/name:port`, the request as this backend sees it, and how it gets there.
+    Sent { backend: String, sent: Sent, reach: Box<Reach>, endpoints: Option<usize> },
     /// We answer instead.
     Answered(Answer),
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use ir::{Backend, L4Considered, L4Entry, ListenerTable, Protocol, Target, Verdict, explain_l4};
+use ir::{
+    Backend, L4Considered, L4Entry, ListenerTable, Protocol, RouteKind, Target, Verdict, explain_l4,
+};
 
 use super::decide::{blank, place};
-use super::{Decision, Options, Other, RelayShare, Relayed, Section, words};
+use super::share::percent;
+use super::{Decision, Options, Other, Reach, RelayShare, Relayed, Section, words};
 
 /// What becomes of a connection or flow that belongs to the listener.
 pub(super) fn section(
@@ -19,7 +22,7 @@ pub(super) fn section(
         Some(entry) => blank(Decision::Relayed(relayed(table, listener, entry, sni, options))),
         None => blank(Decision::Unread { why: missed(listener, sni) }),
     };
-    section.listener = Some(place(&listener.listener));
+    section.listener = Some(place(&listener.listener, table));
     let losers = considered.iter().filter(|one| one.verdict != Verdict::Won);
     section.others = losers.map(|one| other(listener, one)).collect();
     section
@@ -54,9 +57,9 @@ fn relayed(
         RelayShare {
             origin: backend.origin.clone(),
             weight: backend.weight,
-            percent: percent(backend, entry.total_weight),
+            percent: percent(backend.weight, entry.total_weight),
             backend: cluster.map(ToString::to_string).ok_or_else(|| refusal(backend)),
-            secured: cluster.is_some_and(|cluster| cluster.0.tls.is_some()),
+            reach: cluster.map(|cluster| Reach::new(table, &cluster.0, None)),
             endpoints: cluster.zip(options.endpoints).map(|(cluster, map)| {
                 map.get(&cluster.endpoints_key()).map_or(0, |set| set.endpoints.len())
             }),
@@ -78,11 +81,6 @@ fn refusal(backend: &Backend) -> String {
     }
 }
 
-fn percent(backend: &Backend, total: u64) -> f64 {
-    let total = u32::try_from(total).unwrap_or(u32::MAX);
-    if total == 0 { 0.0 } else { f64::from(backend.weight) * 100.0 / f64::from(total) }
-}
-
 fn other(listener: &ListenerTable, considered: &L4Considered) -> Other {
     let L4Considered { entry, host, verdict } = considered;
     Other {
@@ -97,7 +95,7 @@ fn other(listener: &ListenerTable, considered: &L4Considered) -> Other {
         why: match verdict {
             Verdict::Won => String::new(),
             Verdict::Outranked(rank) => words::outranked(*rank).to_owned(),
-            Verdict::Failed(predicate) => words::failed(predicate),
+            Verdict::Failed(predicate) => words::failed(RouteKind::Http, predicate),
         },
     }
 }

@@ -194,6 +194,17 @@ impl Request {
         self
     }
 
+    /// Whether it is a gRPC call, by its content type; gRPC-Web reads HTTP statuses.
+    pub(super) fn is_call(&self) -> bool {
+        let content_type =
+            self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        content_type.is_some_and(|(_, value)| {
+            let value = value.to_ascii_lowercase();
+            let rest = value.strip_prefix("application/grpc");
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';', ' ']))
+        })
+    }
+
     /// The URL, put together again.
     pub fn url(&self) -> String {
         let authority = authority_of(&self.host, self.port, self.scheme);

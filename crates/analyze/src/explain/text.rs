@@ -5,8 +5,8 @@ use ir::{Predicate, Verdict};
 use crate::limits::COLUMN_MAX;
 
 use super::{
-    Answer, Decision, Edit, Explained, Hidden, ListenerPlace, Other, Relayed, Section, Sent, Share,
-    ShareOutcome, Taken,
+    Answer, Clients, Decision, Edit, Explained, Hidden, ListenerPlace, Other, Reach, Relayed,
+    Section, Sent, Share, ShareOutcome, Taken, words,
 };
 
 pub(super) fn explained(explained: &Explained) -> String {
@@ -43,7 +43,7 @@ fn section(section: &Section, out: &mut Lines) {
     out.line(0, &format!("{}, {}", section.gateway, sockets.join(", ")));
     let mut rows: Vec<[String; 3]> = Vec::new();
     if let Some(place) = &section.listener {
-        rows.push(listener_row(place));
+        listener_rows(place, &mut rows);
     }
     match &section.decision {
         Decision::Forwarded { taken, shares } => {
@@ -79,11 +79,19 @@ fn row(title: &str, text: &str, place: &str) -> [String; 3] {
     [title.to_owned(), text.to_owned(), place.to_owned()]
 }
 
-fn listener_row(place: &ListenerPlace) -> [String; 3] {
+fn listener_rows(place: &ListenerPlace, rows: &mut Vec<[String; 3]>) {
     let hostname =
         place.hostname.as_ref().map_or_else(|| "every host".to_owned(), |h| h.to_string());
     let text = format!("{}: {} port {}, {hostname}", place.name, place.protocol, place.port);
-    row("listener", &text, &place.origin.to_string())
+    rows.push(row("listener", &text, &place.origin.to_string()));
+    if let Some(Clients { authorities, required }) = &place.clients {
+        let by = match authorities.as_slice() {
+            [] => "nobody, so none is valid".to_owned(),
+            named => named.join(", "),
+        };
+        let what = if *required { "show a certificate" } else { "are asked for a certificate" };
+        rows.push(row("clients", &format!("{what} verified by {by}"), ""));
+    }
 }
 
 fn taken_rows(taken: &Taken, rows: &mut Vec<[String; 3]>) {
@@ -96,6 +104,12 @@ fn taken_rows(taken: &Taken, rows: &mut Vec<[String; 3]>) {
     rows.push(row("match", &taken.conditions, &taken.match_origin.field));
     for (position, filter) in taken.filters.iter().enumerate() {
         rows.push(row(if position == 0 { "filters" } else { "" }, filter, ""));
+    }
+    if let Some(timeouts) = words::timeouts(taken.timeouts) {
+        rows.push(row("timeouts", &timeouts, ""));
+    }
+    if let Some(retry) = &taken.retry {
+        rows.push(row("retry", &words::retry(retry), ""));
     }
 }
 
@@ -149,6 +163,9 @@ fn share_rows(shares: &[Share], each: bool, rows: &mut Vec<[String; 3]>) {
         for filter in &share.filters {
             rows.push(row("", &format!("        {filter}"), ""));
         }
+        if let ShareOutcome::Sent { reach, .. } = &share.outcome {
+            reach_rows(reach, rows);
+        }
         if let (true, ShareOutcome::Sent { sent, .. }) = (each, &share.outcome) {
             let mut own = Vec::new();
             sent_rows(sent, &mut own);
@@ -159,21 +176,29 @@ fn share_rows(shares: &[Share], each: bool, rows: &mut Vec<[String; 3]>) {
     }
 }
 
+fn reach_rows(reach: &Reach, rows: &mut Vec<[String; 3]>) {
+    for phrase in reach.phrases() {
+        rows.push(row("", &format!("        {phrase}"), ""));
+    }
+}
+
 fn relayed_rows(relayed: &Relayed, rows: &mut Vec<[String; 3]>) {
     let host = relayed.host.as_ref().map_or_else(|| "every name".to_owned(), ToString::to_string);
     let place = &relayed.origin.field;
     rows.push(row("route", &format!("{} for {host}", relayed.route), place));
     rows.push(row("bytes", relayed.how, ""));
     for (position, share) in relayed.shares.iter().enumerate() {
-        let tls = if share.secured { " by TLS" } else { "" };
         let outcome = match (&share.backend, share.endpoints) {
-            (Ok(backend), Some(0)) => format!("{backend}{tls}, which has no endpoint: closed"),
-            (Ok(backend), _) => format!("{backend}{tls}"),
+            (Ok(backend), Some(0)) => format!("{backend}, which has no endpoint: closed"),
+            (Ok(backend), _) => backend.clone(),
             (Err(why), _) => format!("closed: {why}"),
         };
         let text = format!("{:>6}  {outcome}", percent(share.percent));
         let title = if position == 0 { "backends" } else { "" };
         rows.push(row(title, &text, &share.origin.field));
+        if let Some(reach) = &share.reach {
+            reach_rows(reach, rows);
+        }
     }
 }
 

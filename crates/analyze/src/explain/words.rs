@@ -2,12 +2,14 @@
 
 use ir::{
     CallMatch, FailReason, Filter, Fraction, HeaderModifier, Match, PathMatch, PathModifier,
-    Predicate, Rank, Target, ValueMatch,
+    Predicate, Rank, Retry, RouteKind, Target, Timeouts, ValueMatch,
 };
 
-/// All conditions of a match in one line.
-pub(crate) fn conditions(matched: &Match) -> String {
-    let mut text = matched.path.to_string();
+use super::reach::time;
+
+/// All conditions of a match in one line, in the words of the route's kind.
+pub(crate) fn conditions(kind: RouteKind, matched: &Match) -> String {
+    let mut text = path(kind, &matched.path);
     if let Some(method) = &matched.method {
         text.push_str(&format!(", method {method}"));
     }
@@ -20,6 +22,76 @@ pub(crate) fn conditions(matched: &Match) -> String {
     text
 }
 
+fn path(kind: RouteKind, path: &PathMatch) -> String {
+    match kind {
+        RouteKind::Http => path.to_string(),
+        RouteKind::Grpc => call(path),
+    }
+}
+
+/// What a GRPCRoute asks of the path of a call, `/service/method`.
+fn call(path: &PathMatch) -> String {
+    match path {
+        PathMatch::Exact(path) => {
+            let named = path.strip_prefix('/').unwrap_or(path);
+            let (service, method) = named.split_once('/').unwrap_or((named, ""));
+            format!("service {service}, method {method}")
+        }
+        PathMatch::Prefix(path) if path.is_empty() => "every call".to_owned(),
+        PathMatch::Prefix(path) => format!("service {}", path.strip_prefix('/').unwrap_or(path)),
+        PathMatch::Regex(pattern) => format!("call ~ \"{}\"", pattern.text()),
+        PathMatch::Call(call) => called(call),
+    }
+}
+
+/// The parts of `/(?:service)/(?:method)`.
+fn called(call: &CallMatch) -> String {
+    let text = call.pattern.text();
+    let parts = text.strip_prefix("/(?:").and_then(|text| text.strip_suffix(')'));
+    let Some((service, method)) = parts.and_then(|parts| parts.split_once(")/(?:")) else {
+        return format!("call ~ \"{text}\"");
+    };
+    let part = |name: &str, text: &str| {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if plain { format!("{name} {text}") } else { format!("{name} ~ \"{text}\"") }
+    };
+    let mut parts = Vec::new();
+    if call.service_chars > 0 {
+        parts.push(part("service", service));
+    }
+    if call.method_chars > 0 {
+        parts.push(part("method", method));
+    }
+    parts.join(", ")
+}
+
+/// How long a request may take; `None` when nothing bounds it.
+pub(super) fn timeouts(timeouts: Timeouts) -> Option<String> {
+    let whole = timeouts.request.map(|most| format!("{} for the request", time(most)));
+    let each = timeouts.backend_request.map(|most| format!("{} for each attempt", time(most)));
+    let parts: Vec<String> = whole.into_iter().chain(each).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// What follows an attempt that failed.
+pub(super) fn retry(retry: &Retry) -> String {
+    if retry.attempts == 0 {
+        return "never, not even when no connection is made".to_owned();
+    }
+    let codes: Vec<String> = retry.codes.iter().map(u16::to_string).collect();
+    let after = match codes.as_slice() {
+        [] => String::new(),
+        codes => format!(" after {}", codes.join(", ")),
+    };
+    let pause = retry.backoff.map(|pause| format!("; the first pause is {}", time(pause)));
+    format!(
+        "up to {} more{after}, or when no connection is made; for idempotent methods also when one \
+         is lost or an attempt takes too long{}",
+        retry.attempts,
+        pause.unwrap_or_default()
+    )
+}
+
 fn wanted(value: &ValueMatch) -> String {
     match value {
         ValueMatch::Exact(text) => format!("= \"{text}\""),
@@ -28,11 +100,14 @@ fn wanted(value: &ValueMatch) -> String {
 }
 
 /// Why a condition does not hold.
-pub(super) fn failed(predicate: &Predicate) -> String {
+pub(super) fn failed(kind: RouteKind, predicate: &Predicate) -> String {
     match predicate {
         Predicate::Listener => "the request belongs to another listener".to_owned(),
         Predicate::Host { wanted: Some(wanted), got } => format!("host {got} is not {wanted}"),
         Predicate::Host { wanted: None, got } => format!("host {got} is not taken"),
+        Predicate::Path { wanted, got } if kind == RouteKind::Grpc => {
+            format!("call {got} is not of {}", call(wanted))
+        }
         Predicate::Path { wanted, got } => match wanted {
             PathMatch::Exact(path) => format!("path {got} is not {path}"),
             PathMatch::Prefix(prefix) => format!("path {got} is not below {prefix}"),

@@ -17,6 +17,7 @@ use super::{
     Finding, attachments,
     shadow::{Death, Placement, placements},
 };
+use crate::explain::words::conditions;
 
 /// Findings about the rules of every route, attached or not.
 pub(super) fn findings(snapshot: &Snapshot, translation: &Translation, out: &mut Vec<Finding>) {
@@ -218,18 +219,15 @@ impl<'t> Judge<'t> {
         let mut finding = Finding::new(code, origin, message)
             .with_hint("make the earlier match narrower, or remove this one");
         let mut named: BTreeSet<&Origin> = BTreeSet::new();
-        for (_, matched, _) in covers {
+        for (entry, matched, _) in covers {
             if named.insert(&matched.origin) {
-                let why = format!("this match comes first: {}", words(matched));
+                let words = conditions(entry.route.kind, matched);
+                let why = format!("this match comes first: {words}");
                 finding = finding.with_related(matched.origin.clone(), why);
             }
         }
         finding
     }
-}
-
-fn words(matched: &Match) -> String {
-    crate::explain::words::conditions(matched)
 }
 
 /// A hostname of a route.

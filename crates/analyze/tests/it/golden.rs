@@ -9,9 +9,16 @@ fn questions(yaml: &str) -> Vec<&str> {
     yaml.lines().filter_map(|line| line.strip_prefix("# ask: ")).collect()
 }
 
-/// `[-X METHOD] [-H 'name: value'] [--client-ip IP] [--sni NAME] [--all] URL`, words split at
-/// blanks outside single quotes.
-fn request(question: &str) -> (Request, bool) {
+/// A question with what its answer is to look like.
+struct Question {
+    request: Request,
+    all: bool,
+    json: bool,
+}
+
+/// `[-X METHOD] [-H 'name: value'] [--client-ip IP] [--sni NAME] [--all] [--json] URL`, words split
+/// at blanks outside single quotes.
+fn question(question: &str) -> Question {
     let mut words = Vec::new();
     for (position, piece) in question.split('\'').enumerate() {
         if position % 2 == 1 {
@@ -22,7 +29,7 @@ fn request(question: &str) -> (Request, bool) {
     }
     let url = words.pop().expect("a URL");
     let mut request = Request::from_url(url).expect("a valid URL");
-    let mut all = false;
+    let (mut all, mut json) = (false, false);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         request = match word {
@@ -34,19 +41,34 @@ fn request(question: &str) -> (Request, bool) {
                 all = true;
                 request
             }
+            "--json" => {
+                json = true;
+                request
+            }
             other => panic!("{other} is not an option"),
         };
     }
-    (request, all)
+    Question { request, all, json }
+}
+
+/// Seconds since the epoch behind `# now:`.
+fn now(yaml: &str) -> Option<i64> {
+    let line = yaml.lines().find_map(|line| line.strip_prefix("# now: "))?;
+    Some(line.split(' ').next().unwrap().parse().expect("a number of seconds"))
 }
 
 #[test]
 fn explanations_read_as_they_should() {
     testkit::golden::run("tests/golden/explain", |yaml| {
         let world = world(yaml);
-        let answers = questions(yaml).into_iter().map(|question| {
-            let (request, all) = request(question);
-            format!("$ explain {question}\n{}", world.explain(&request, all).to_text())
+        let answers = questions(yaml).into_iter().map(|text| {
+            let Question { request, all, json } = question(text);
+            let explained = world.explain(&request, all);
+            let answer = match json {
+                true => serde_json::to_string_pretty(&explained.to_json()).unwrap() + "\n",
+                false => explained.to_text(),
+            };
+            format!("$ explain {text}\n{answer}")
         });
         answers.collect::<Vec<_>>().join("\n")
     });
@@ -57,7 +79,10 @@ fn findings_read_as_they_should() {
     testkit::golden::run("tests/golden/lint", |yaml| {
         let complete = questions(yaml).contains(&"complete");
         let world = if complete { world(yaml) } else { part(yaml) };
-        let findings = world.lint(complete);
+        let findings = match now(yaml) {
+            Some(now) => world.lint_at(now),
+            None => world.lint(complete),
+        };
         if findings.is_empty() {
             return "nothing\n".to_owned();
         }

@@ -1,13 +1,17 @@
 //! `portcullis explain`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use analyze::explain::{GatewayName, Options, Request, explain};
 use anyhow::Result;
+use api::{HttpRoute, ObjectName, Resource as _, Route as _};
+use ir::{HostPattern, ObjectRef};
+use translate::Diagnostic;
 
-use super::load;
+use super::load::{self, Loaded};
 use crate::{
     cli::{ExplainArgs, OutputFormat},
+    limits::EXPLAIN_IDLE_ROUTES_MAX,
     render,
 };
 
@@ -25,7 +29,11 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode> {
         all: args.all,
         endpoints: Some(&endpoints),
     };
-    let explained = explain(&table, &request, &options);
+    let mut explained = explain(&table, &request, &options);
+    if !explained.is_routed() {
+        let hints = attached_nowhere(&loaded, &request);
+        explained.sections.iter_mut().for_each(|section| section.hints.extend(hints.clone()));
+    }
     match args.output.output {
         OutputFormat::Text => render::print(&explained.to_text())?,
         OutputFormat::Json => render::json(&explained.to_json())?,
@@ -33,8 +41,37 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode> {
     Ok(load::exit(complained || !explained.is_routed()))
 }
 
+/// Routes for the host of the request that no listener has taken, and why.
+fn attached_nowhere(loaded: &Loaded, request: &Request) -> Vec<String> {
+    let Ok(host) = ir::host::normalize(&request.authority) else { return Vec::new() };
+    let fits = |hostnames: &[Arc<str>]| {
+        hostnames.is_empty()
+            || hostnames.iter().any(|name| HostPattern::new(name).matches(&host.name))
+    };
+    let idle = loaded.translation.unattached.keys().filter(|object| {
+        let name = ObjectName::new(Arc::clone(&object.namespace), Arc::clone(&object.name));
+        let http = loaded.snapshot.http_routes.get(&name).map(|route| route.hostnames());
+        let grpc = loaded.snapshot.grpc_routes.get(&name).map(|route| route.hostnames());
+        let hostnames = if *object.kind == *HttpRoute::KIND { http } else { grpc };
+        hostnames.is_some_and(fits)
+    });
+    let hint = |object: &Arc<ObjectRef>| {
+        let about = |one: &&Diagnostic| {
+            one.origin.object == *object && one.origin.field.starts_with("spec.parentRefs")
+        };
+        let why = loaded.translation.diagnostics.iter().find(about);
+        let why =
+            why.map_or_else(|| "`portcullis status` says why".to_owned(), Diagnostic::sentence);
+        format!("{object} is for this host too, but attached nowhere: {why}")
+    };
+    idle.take(EXPLAIN_IDLE_ROUTES_MAX).map(hint).collect()
+}
+
 fn request(args: &ExplainArgs) -> Result<Request> {
-    let mut request = Request::from_url(&args.url)?.with_method(&args.request)?;
+    let mut request = Request::from_url(&args.url)?;
+    if let Some(method) = &args.request {
+        request = request.with_method(method)?;
+    }
     for line in &args.header {
         request = request.with_header(line)?;
     }
