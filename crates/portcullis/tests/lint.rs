@@ -224,6 +224,25 @@ error[PC0108]: HttpRoutes default/shop kind: the group gateway.networking.k8s.io
 }
 
 #[test]
+fn a_kind_without_its_group_is_an_error_and_not_passed_over() {
+    for version in ["v1", "gateway.networking.k8s.io"] {
+        let folder = shop();
+        let text = ROUTE
+            .replace("apiVersion: gateway.networking.k8s.io/v1", &format!("apiVersion: {version}"));
+        folder.write("route.yaml", &text);
+        let found = lint(&folder, &["route.yaml"]);
+        assert_eq!(found.code, 1, "{}", found.out);
+        for part in [
+            "the apiVersion names no group, and the core group has no HTTPRoute",
+            "--> route.yaml:1:13",
+            "did you mean `apiVersion: gateway.networking.k8s.io/v1` and `kind: HTTPRoute`?",
+        ] {
+            assert!(found.out.contains(part), "{part} in\n{}", found.out);
+        }
+    }
+}
+
+#[test]
 fn a_broken_document_hides_neither_its_neighbours_nor_other_files() {
     let broken = format!("{SERVICE}---\nkind: Service\nmetadata: {{name: [x\n---\n{ROUTE}");
     let folder = Folder::with(&[("all.yaml", &broken), ("gateway.yaml", GATEWAY)]);

@@ -102,7 +102,7 @@ impl Reader {
             let mut bytes = Vec::new();
             match stdin.take(limits::MAX_FILE_BYTES.saturating_add(1)).read_to_end(&mut bytes) {
                 Ok(_) => text(bytes),
-                Err(error) => Err(format!("it cannot be read: {error}")),
+                Err(error) => Err(cannot_be_read(&error)),
             }
         });
         Self { paths: paths.to_vec(), stdin, cache: BTreeMap::new() }
@@ -148,7 +148,7 @@ impl Reader {
         file: &Found,
         previous: &mut BTreeMap<PathBuf, Cached>,
     ) -> Result<Arc<str>, String> {
-        let cannot = |error: std::io::Error| format!("it cannot be read: {error}");
+        let cannot = |error: std::io::Error| cannot_be_read(&error);
         let stamp = Stamp::of(&fs::metadata(&file.path).map_err(cannot)?);
         if let Some(cached) = previous.remove(&file.path)
             && cached.stamp == stamp
@@ -173,8 +173,24 @@ impl Reader {
     }
 }
 
+fn cannot_be_read(error: &std::io::Error) -> String {
+    format!("it cannot be read: {}", why(error))
+}
+
+/// The usual reasons in words that say what to look at.
+fn why(error: &std::io::Error) -> String {
+    let kind = error.kind();
+    if kind == std::io::ErrorKind::NotFound {
+        "it does not exist".to_owned()
+    } else if kind == std::io::ErrorKind::PermissionDenied {
+        "the user of this process may not read it".to_owned()
+    } else {
+        error.to_string()
+    }
+}
+
 fn too_large() -> String {
-    format!("it is larger than {} bytes", limits::MAX_FILE_BYTES)
+    format!("it is larger than {} MiB; split it", limits::MAX_FILE_BYTES >> 20)
 }
 
 fn text(bytes: Vec<u8>) -> Result<Arc<str>, String> {
@@ -237,7 +253,7 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Expansion {
                 }
             }
             Ok(_) => expansion.file(path.clone(), true),
-            Err(error) => expansion.unreadable(path, &error.to_string()),
+            Err(error) => expansion.unreadable(path, &why(&error)),
         }
     }
     expansion
@@ -287,7 +303,7 @@ impl Expansion {
         let entries = fs::canonicalize(folder).and_then(|real| Ok((real, fs::read_dir(folder)?)));
         let (real, entries) = match entries {
             Ok(found) => found,
-            Err(error) => return self.unreadable(folder, &error.to_string()),
+            Err(error) => return self.unreadable(folder, &why(&error)),
         };
         if above.contains(&real) {
             return;
@@ -315,7 +331,7 @@ impl Expansion {
                     self.file_in_folder(folder, path);
                 }
                 Ok(_) => {}
-                Err(error) if has_extension(&path) => self.unreadable(&path, &error.to_string()),
+                Err(error) if has_extension(&path) => self.unreadable(&path, &why(&error)),
                 Err(_) => {}
             }
         }

@@ -66,7 +66,7 @@ fn what_is_missing_or_empty_is_said() {
     let folder = folder(&[("empty/note.txt", "x")]);
     let contents = read(&[folder.path().join("nowhere"), folder.path().join("empty")]);
     let messages: Vec<_> = contents.issues.iter().map(|issue| issue.message.as_str()).collect();
-    assert!(messages[0].contains("nowhere cannot be read: No such file"), "{messages:?}");
+    assert!(messages[0].contains("nowhere cannot be read: it does not exist"), "{messages:?}");
     assert!(messages[1].ends_with("holds no .yaml, .yml or .json file"), "{messages:?}");
     assert_eq!(contents.unreadable.len(), 1);
 }

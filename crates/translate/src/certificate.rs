@@ -137,7 +137,7 @@ fn parse(name: &ObjectName, secret: &Secret) -> Parsed {
     let (_, parsed) = X509Certificate::from_der(leaf)
         .map_err(|_| malformed("a certificate that is not X.509 is in tls.crt"))?;
     let public = public_key(&key).ok_or_else(|| {
-        malformed("no RSA, ECDSA (P-256, P-384, P-521) or Ed25519 key can be read from tls.key")
+        malformed("no RSA (of 2048 bits or more), ECDSA (P-256, P-384, P-521) or Ed25519 key can be read from tls.key")
     })?;
     if public != *parsed.public_key().subject_public_key.data {
         let message = format!(

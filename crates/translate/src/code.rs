@@ -217,6 +217,9 @@ codes! {
     DeprecatedField "PC0818" Warning "The field is deprecated";
     CertificateNotYetValid "PC0819" Error "The certificate is not valid yet";
     CertificateWeak "PC0820" Warning "The certificate is weaker than clients accept";
+    RuleWithoutBackend "PC0821" Warning "The rule has no backend";
+    AuthorityExpired "PC0822" Warning "The certificate authority is out of date";
+    AuthorityCannotSign "PC0823" Warning "The certificate authority is none";
 
     PortUnavailable "PC0901" Error "The port cannot be bound";
     ProgrammingPending "PC0902" Note "The data plane has not confirmed the configuration yet";

@@ -347,6 +347,9 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::CertificateExpiresSoon
         | Code::CertificateNotYetValid
         | Code::CertificateWeak
+        | Code::RuleWithoutBackend
+        | Code::AuthorityExpired
+        | Code::AuthorityCannotSign
         | Code::CertificateHostname
         | Code::ListenerWithoutRoutes
         | Code::DeprecatedField

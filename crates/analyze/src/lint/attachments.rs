@@ -7,7 +7,8 @@ use std::{
 
 use api::ObjectName;
 use ir::{
-    Action, EndpointMap, HostPattern, HttpRoute, IrSet, ListenerId, Origin, RouteKind, Target,
+    Action, EndpointMap, HostPattern, HttpRoute, IrSet, ListenerId, Origin, Protocol, RouteKind,
+    Target,
 };
 use translate::{Code, Snapshot};
 
@@ -77,7 +78,17 @@ pub(super) fn idle_listeners(set: &IrSet, out: &mut Vec<Finding>) {
     for (id, listener) in &set.listeners {
         if !used.contains(id) {
             let message = format!("no route is attached to listener {}", id.name);
-            out.push(Finding::new(Code::ListenerWithoutRoutes, listener.origin.clone(), message));
+            let effect = match listener.protocol {
+                Protocol::Http | Protocol::Https(_) => "each request answers 404",
+                Protocol::TlsPassthrough | Protocol::TlsTerminate(_) | Protocol::Tcp => {
+                    "each connection is closed"
+                }
+                Protocol::Udp => "each datagram is dropped",
+            };
+            out.push(
+                Finding::new(Code::ListenerWithoutRoutes, listener.origin.clone(), message)
+                    .with_effect(effect),
+            );
         }
     }
 }

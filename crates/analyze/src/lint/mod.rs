@@ -5,9 +5,11 @@
 //! [`findings_json`] and [`sarif`] write for programs.
 
 mod attachments;
+mod authorities;
 mod baseline;
 mod certificates;
 mod config;
+mod connections;
 mod features;
 mod finding;
 mod grants;
@@ -25,7 +27,6 @@ use ir::EndpointMap;
 use translate::{Settings, Snapshot, Translation};
 
 pub use baseline::{Accepted, Baseline};
-pub use certificates::EXPIRES_SOON_SECONDS;
 pub use config::{ConfigError, LINT_IGNORE, LintConfig, Suppression};
 pub use finding::{Finding, Fix, Level, Replacement, version_fix};
 pub use output::{Location, findings_json, sarif};
@@ -55,6 +56,8 @@ pub fn lint(
     features::findings(snapshot, &mut findings);
     certificates::findings(&translation.ir, options.now, &mut findings);
     attachments::hostnames(&translation.ir, snapshot, &mut findings);
+    connections::lost_names(&translation.ir, snapshot, &mut findings);
+    connections::without_backends(translation, &mut findings);
     if options.complete {
         grants::findings(snapshot, &mut findings);
         attachments::idle_listeners(&translation.ir, &mut findings);

@@ -69,6 +69,25 @@ fn an_expired_or_expiring_certificate_is_reported_at_its_secret() {
 }
 
 #[test]
+fn what_is_renewed_often_is_reported_when_a_quarter_of_its_life_is_left() {
+    let of_days = |days: i64| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["shop.test".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1)
+            + std::time::Duration::from_secs(u64::try_from(days * DAY).unwrap());
+        let certificate = params.self_signed(&key).unwrap().pem();
+        world(&objects("shop.test", &certificate, &key.serialize_pem()))
+    };
+    for (life, quiet, early) in [(90, 23, 22), (8, 3, 2), (3650, 31, 30)] {
+        let world = of_days(life);
+        let end = BEGIN + life * DAY;
+        assert_eq!(found(&world.lint_at(end - quiet * DAY), &CODES), [""; 0], "{life}");
+        assert_eq!(found(&world.lint_at(end - early * DAY), &CODES), ["PC0815 "], "{life}");
+    }
+}
+
+#[test]
 fn a_certificate_that_begins_later_is_reported() {
     let world = world(&yaml("shop.test", &["shop.test"]));
     let findings = world.lint_at(BEGIN - 2 * DAY);

@@ -208,10 +208,17 @@ impl Item {
         };
         // Other projects have kinds of the same name in groups of their own.
         let near_ours = is_gateway_group(near.group);
-        if !ours && !(near_ours && (near.kind != kind || group.ends_with("networking.k8s.io"))) {
+        let core = group.is_empty();
+        let same_kind = near.kind == kind;
+        if !ours && !(near_ours && (!same_kind || core || group.ends_with("networking.k8s.io"))) {
             return;
         }
-        let (field, wrong) = if near.kind == kind {
+        let (field, wrong) = if same_kind && core {
+            (
+                "apiVersion",
+                format!("the apiVersion names no group, and the core group has no {kind}"),
+            )
+        } else if same_kind {
             ("apiVersion", format!("the kind {kind} is not in the group {group}"))
         } else {
             ("kind", format!("the group {group} has no kind {kind}"))
@@ -225,7 +232,8 @@ impl Item {
         let span = self.find(spans, text, field);
         let finding = Finding::new(Code::UnknownKind, span, field, wrong).hint(Some(hint));
         // kubectl refuses a kind that its group does not have.
-        let severity = if ours { Severity::Error } else { Severity::Warning };
+        let severity =
+            if ours || (core && same_kind) { Severity::Error } else { Severity::Warning };
         self.findings.push(Finding { severity, ..finding });
     }
 

@@ -84,10 +84,16 @@ fn words(kind: &ErrorKind) -> Words {
     if matches!(kind, K::ExpectedFlowMappingSeparator | K::ExpectedFlowSequenceSeparator) {
         return (Some("a `,` or a closing bracket is missing in `[...]` or `{...}`"), None);
     }
-    if matches!(kind, K::UnexpectedCharacter { .. }) {
-        return (None, Some("put the value in quotes"));
+    unexpected(kind)
+}
+
+fn unexpected(kind: &ErrorKind) -> Words {
+    let ErrorKind::UnexpectedCharacter { character } = kind else { return (None, None) };
+    if character.is_control() {
+        (Some("a control character stands where YAML allows none"), Some("remove it"))
+    } else {
+        (None, Some("put the value in quotes"))
     }
-    (None, None)
 }
 
 fn lower_first(text: &str) -> String {

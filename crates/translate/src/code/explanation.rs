@@ -398,19 +398,28 @@ pub(super) fn of(code: Code) -> &'static str {
             "Clients refuse an expired certificate. Renew it and update the Secret; it is picked up without a restart."
         }
         Code::CertificateExpiresSoon => {
-            "The certificate ends within the warning period. Renew it and update the Secret; it is picked up without a restart."
+            "The certificate ends within 30 days, or has less than a quarter of its life before it if that is shorter: automatic renewal, which comes with a third left, is late. Renew it and update the Secret or ConfigMap; it is picked up without a restart."
         }
         Code::CertificateHostname => {
             "No name in the certificate covers the hostname of the listener, so clients that verify names will refuse the connection."
         }
         Code::ListenerWithoutRoutes => {
-            "The listener is open but no route is attached, so each request answers 404."
+            "The listener is open but no route is attached, so each request answers 404, each connection of a TLS or TCP listener is closed, and datagrams are dropped. Attach a route, or remove the listener."
         }
         Code::CertificateNotYetValid => {
             "The certificate begins in the future. Wait, mend the clock of its issuer, or use the one before until then."
         }
         Code::CertificateWeak => {
-            "The certificate is signed with SHA-1 or MD5. Current clients refuse it; have it issued anew."
+            "The certificate, or one of its chain, is signed with SHA-1 or MD5, or has an RSA key of less than 2048 bits. Current clients refuse it; have it issued anew."
+        }
+        Code::RuleWithoutBackend => {
+            "The rule matches requests but names no backend with a weight above 0 and no redirect, so each of them answers 500 (connections of a TCPRoute or TLSRoute are closed). Often the list is misspelt, such as `backendRef`. Add a backendRef."
+        }
+        Code::AuthorityExpired => {
+            "A certificate in the ConfigMap or ClusterTrustBundle has expired or begins in the future. What it signed is believed here while it is valid itself, as a trust anchor has no lifetime of its own (RFC 5280 6.1.1), but other software refuses it. Replace the certificate, or remove it when its successor is there."
+        }
+        Code::AuthorityCannotSign => {
+            "The ConfigMap or ClusterTrustBundle holds the certificate of a server or client where that of its issuer belongs. It is believed as itself only: once its owner renews it, each connection fails. Give the certificate of the authority that issued it."
         }
         Code::DeprecatedField => {
             "The field still works, but will go in a later release of the API. Use what the message names instead."

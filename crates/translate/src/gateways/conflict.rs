@@ -220,7 +220,8 @@ fn overlap(
         .collect();
     if !by_certificate.is_empty() {
         let list = by_certificate.into_iter().collect::<Vec<_>>().join(", ");
-        let message = format!("the certificates also cover hosts of those of listener {list}");
+        let message =
+            format!("the certificates cover hosts that those of listener {list} cover too");
         return Some((Code::OverlappingCertificates, message));
     }
     let by_hostname: BTreeSet<&str> = others
