@@ -21,7 +21,7 @@ use super::load::{self, Loaded};
 use crate::{
     cli::{LintArgs, LintFormat},
     render::{
-        self,
+        self, counted,
         report::{self, Report},
     },
 };
@@ -244,13 +244,6 @@ fn summary(findings: &[Finding]) -> String {
             let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
             format!("{errors}, {warnings}, {}", counted(notes, "note"))
         }
-    }
-}
-
-fn counted(count: usize, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        count => format!("{count} {word}s"),
     }
 }
 

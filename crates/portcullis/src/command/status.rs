@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::load;
 use crate::{
     cli::{OutputFormat, StatusArgs},
-    render,
+    render::{self, status::Shown},
 };
 
 pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode> {
@@ -26,7 +26,8 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode> {
         OutputFormat::Text => render::print(&render::status::text(&statuses))?,
         OutputFormat::Json => {
             let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            render::json(&render::status::json(&statuses, &settings.controller_name, &now))?;
+            let name = &settings.controller_name;
+            render::json(&render::status::json(&statuses, &mut Shown::new(), name, &now))?;
         }
     }
     Ok(load::exit(complained))

@@ -58,3 +58,11 @@ pub(crate) fn table_text(headings: &[&str], rows: impl Iterator<Item = Vec<Strin
     }
     text
 }
+
+/// `1 error`, `2 errors`.
+pub(crate) fn counted(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
+    }
+}

@@ -86,12 +86,13 @@ fn index(shared: &Shared) -> String {
 
 /// The pages that depend on where the configuration comes from.
 fn page(shared: &Shared, path: &str) -> Option<Value> {
-    let published = shared.published.borrow();
+    let published = &mut *shared.published.borrow_mut();
     match (&shared.link, path) {
         (None, "/status") => {
             let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
             let name = &shared.controller_name;
-            Some(render::status::json(&published.statuses, name, &now))
+            let (statuses, shown) = (&published.statuses, &mut published.shown);
+            Some(render::status::json(statuses, shown, name, &now))
         }
         (None, "/findings") => Some(json!({ "items": published.findings })),
         (Some(link), "/link") => Some(link.page(published.revision)),

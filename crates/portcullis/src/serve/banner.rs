@@ -1,11 +1,14 @@
 //! What `serve` prints once it serves: listeners, routes, where to look, and a line to paste.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use anyhow::Result;
 use ir::{
-    Action, Attachment, BindAddress, HostPattern, HttpRoute, IrSet, Listener, Match, PathMatch,
-    Protocol, Rule, Target,
+    Action, Attachment, Backend, BindAddress, FailReason, HostPattern, HttpRoute, IrSet, L4Route,
+    Listener, Match, ObjectRef, PathMatch, Protocol, RouteKind, Rule, Target,
 };
 use serde_json::json;
 
@@ -70,9 +73,11 @@ fn text(engine: &Engine, config: &Config, addresses: &Addresses, stand_ins: &[St
 fn listeners(engine: &Engine) -> String {
     let ir = engine.ir();
     let rows = ir.listeners.values().map(|listener| {
-        let routes = ir.http_routes.values().filter(|route| {
-            route.attachments.iter().any(|attachment| attachment.listener == listener.id)
-        });
+        let at_it = |attachments: &[Attachment]| {
+            attachments.iter().any(|attachment| attachment.listener == listener.id)
+        };
+        let http = ir.http_routes.values().filter(|route| at_it(&route.attachments)).count();
+        let l4 = ir.l4_routes.values().filter(|route| at_it(&route.attachments)).count();
         let hostname = listener.hostname.as_ref().map_or("*".to_owned(), ToString::to_string);
         let shown = |address: &BindAddress| {
             let refused = engine.is_refused(*address, listener.bind_port);
@@ -86,7 +91,7 @@ fn listeners(engine: &Engine) -> String {
             places.join(", "),
             protocol(&listener.protocol).to_owned(),
             hostname,
-            routes.count().to_string(),
+            http.saturating_add(l4).to_string(),
         ]
     });
     let headings = ["GATEWAY", "LISTENER", "ADDRESS", "PROTOCOL", "HOSTNAME", "ROUTES"];
@@ -94,19 +99,17 @@ fn listeners(engine: &Engine) -> String {
 }
 
 fn routes(ir: &IrSet) -> String {
-    let all: Vec<_> = ir
-        .http_routes
-        .values()
-        .flat_map(|route| route.rules.iter().map(move |rule| (route, rule)))
-        .collect();
-    let rows = all.iter().take(BANNER_RULES_MAX).map(|(route, rule)| {
-        vec![
-            format!("{}/{}", route.object.namespace, route.object.name),
-            rule_name(rule),
-            matches(rule),
-            action(rule),
-        ]
+    let name = |object: &ObjectRef| format!("{}/{}", object.namespace, object.name);
+    let http = ir.http_routes.values().flat_map(|route| {
+        route.rules.iter().map(move |rule| {
+            vec![name(&route.object), rule_name(rule), matches(rule), action(rule)]
+        })
     });
+    let l4 = ir.l4_routes.values().map(|route| {
+        vec![name(&route.object), "0".to_owned(), connections(route), targets(&route.backends)]
+    });
+    let all: Vec<Vec<String>> = http.chain(l4).collect();
+    let rows = all.iter().take(BANNER_RULES_MAX).cloned();
     if all.is_empty() {
         return "No route is attached: `portcullis status` says why.\n".to_owned();
     }
@@ -130,7 +133,8 @@ fn matches(rule: &Rule) -> String {
     }
     let conditions = first.headers.len().saturating_add(first.query.len());
     if conditions > 0 {
-        text.push_str(&format!(" +{conditions} conditions"));
+        let word = if conditions == 1 { "condition" } else { "conditions" };
+        text.push_str(&format!(" +{conditions} {word}"));
     }
     let more = rule.matches.len().saturating_sub(1);
     if more > 0 {
@@ -141,22 +145,47 @@ fn matches(rule: &Rule) -> String {
 
 fn action(rule: &Rule) -> String {
     match &rule.action {
-        Action::Fail(reason) => format!("answers 500 ({reason:?})"),
+        Action::Fail(reason) => format!("answers 500: {}", why(*reason)),
         Action::Redirect(redirect) => format!("redirect {}", redirect.status),
-        Action::Forward(backends) => {
-            let names: Vec<String> = backends
-                .iter()
-                .map(|backend| match &backend.target {
-                    Target::Cluster(cluster) => format!("{cluster} ({})", backend.weight),
-                    Target::Fail(reason) => format!("500 {reason:?} ({})", backend.weight),
-                })
-                .collect();
-            match names.as_slice() {
-                [only] => only.rsplit_once(" (").map_or(only.clone(), |(name, _)| name.to_owned()),
-                several => several.join(", "),
-            }
+        Action::Forward(backends) => targets(backends),
+    }
+}
+
+fn targets(backends: &[Backend]) -> String {
+    let target = |backend: &Backend| match &backend.target {
+        Target::Cluster(cluster) => cluster.to_string(),
+        Target::Fail(reason) => format!("nobody: {}", why(*reason)),
+    };
+    match backends {
+        [] => "nobody".to_owned(),
+        [only] => target(only),
+        several => {
+            let shares =
+                several.iter().map(|backend| format!("{} ({})", target(backend), backend.weight));
+            shares.collect::<Vec<_>>().join(", ")
         }
     }
+}
+
+fn why(reason: FailReason) -> &'static str {
+    match reason {
+        FailReason::InvalidBackend => "the backend does not resolve",
+        FailReason::NoBackends => "no backend has a weight above 0",
+        FailReason::UnsupportedRule => "the rule cannot be served",
+    }
+}
+
+/// The server names that a route takes.
+fn connections(route: &L4Route) -> String {
+    let hosts: BTreeSet<String> = route
+        .attachments
+        .iter()
+        .flat_map(|attachment| &attachment.hosts)
+        .map(|host| {
+            host.as_ref().map_or_else(|| "every connection".to_owned(), ToString::to_string)
+        })
+        .collect();
+    hosts.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn protocol(protocol: &Protocol) -> &'static str {
@@ -188,6 +217,10 @@ fn curl(ir: &IrSet) -> Option<String> {
 }
 
 fn candidate(route: &HttpRoute, attachment: &Attachment, listener: &Listener) -> Option<String> {
+    // curl makes no gRPC calls.
+    if route.kind == RouteKind::Grpc {
+        return None;
+    }
     let (rule, matched) = route.rules.iter().find_map(|rule| {
         let simple = |matched: &&Match| {
             matched.headers.is_empty()

@@ -52,6 +52,8 @@ pub(crate) struct Published {
     pub(crate) table: Arc<Table>,
     pub(crate) endpoints: Arc<EndpointMap>,
     pub(crate) statuses: Statuses,
+    /// The statuses as `/status` showed them last.
+    pub(crate) shown: render::status::Shown,
     /// What is wrong with files and objects now, in JSON.
     pub(crate) findings: Vec<serde_json::Value>,
     pub(crate) revision: Option<Revision>,
