@@ -69,6 +69,7 @@ fn no_pod_has_rights_or_a_token_or_can_write_to_its_image() {
         "\"runAsNonRoot\": true",
         "\"readOnlyRootFilesystem\": true",
         "\"allowPrivilegeEscalation\": false",
+        "\"capabilities\": {\n                \"drop\": [\n                  \"ALL\"",
         "\"RuntimeDefault\"",
         "\"automountServiceAccountToken\": false",
     ] {

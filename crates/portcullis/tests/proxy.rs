@@ -27,6 +27,16 @@ fn backend_of(pod: &Pod) -> String {
     get(pod.listener(8080), "a.example", "/").json()["backend"].as_str().expect("a name").to_owned()
 }
 
+/// A proxy that serves everything from one backend, with its controller, at a revision.
+fn serving(sequence: u64) -> (Recorder, Controller, Pod) {
+    let one = Recorder::named("one");
+    let controller = Controller::start();
+    let mut pod = controller.pod("uid-1");
+    controller.publish(&pod, sequence, &[BASE, &route("one", "/", &one)]);
+    pod.wait_ready();
+    (one, controller, pod)
+}
+
 #[test]
 fn each_proxy_serves_its_own_gateway() {
     let (one, two) = (Recorder::named("one"), Recorder::named("two"));
@@ -87,11 +97,7 @@ fn edits_and_endpoints_reach_the_traffic() {
 
 #[test]
 fn traffic_goes_on_while_the_controller_is_away_and_when_it_comes_back() {
-    let one = Recorder::named("one");
-    let mut controller = Controller::start();
-    let mut pod = controller.pod("uid-1");
-    controller.publish(&pod, 1, &[BASE, &route("one", "/", &one)]);
-    pod.wait_ready();
+    let (one, mut controller, pod) = serving(1);
     let mut client = Client::connect(pod.listener(8080));
     controller.stop();
     eventually("the end of the stream", || {
@@ -107,11 +113,7 @@ fn traffic_goes_on_while_the_controller_is_away_and_when_it_comes_back() {
 
 #[test]
 fn a_proxy_that_starts_without_a_controller_serves_what_it_had() {
-    let one = Recorder::named("one");
-    let mut controller = Controller::start();
-    let mut pod = controller.pod("uid-1");
-    controller.publish(&pod, 7, &[BASE, &route("one", "/", &one)]);
-    pod.wait_ready();
+    let (_one, mut controller, mut pod) = serving(7);
     pod.wait_stored();
     controller.stop();
     pod.restart();
@@ -122,11 +124,8 @@ fn a_proxy_that_starts_without_a_controller_serves_what_it_had() {
 
 #[test]
 fn a_controller_of_an_older_epoch_changes_nothing() {
-    let (one, two) = (Recorder::named("one"), Recorder::named("two"));
-    let mut controller = Controller::start();
-    let mut pod = controller.pod("uid-1");
-    controller.publish(&pod, 7, &[BASE, &route("one", "/", &one)]);
-    pod.wait_ready();
+    let (_one, mut controller, pod) = serving(7);
+    let two = Recorder::named("two");
     controller.stop();
     controller.restart();
     controller.publish(&pod, 6, &[BASE, &route("two", "/", &two)]);
@@ -140,11 +139,7 @@ fn a_controller_of_an_older_epoch_changes_nothing() {
 
 #[test]
 fn no_request_is_lost_while_identities_and_authorities_are_replaced() {
-    let one = Recorder::named("one");
-    let mut controller = Controller::start();
-    let mut pod = controller.pod("uid-1");
-    controller.publish(&pod, 1, &[BASE, &route("one", "/", &one)]);
-    pod.wait_ready();
+    let (one, mut controller, pod) = serving(1);
     let mut client = Client::connect(pod.listener(8080));
     let mut streams = || {
         assert_eq!(client.get("a.example", "/").status, 200);
@@ -163,11 +158,7 @@ fn no_request_is_lost_while_identities_and_authorities_are_replaced() {
 
 #[test]
 fn sigterm_ends_it_gracefully() {
-    let one = Recorder::named("one");
-    let controller = Controller::start();
-    let mut pod = controller.pod("uid-1");
-    controller.publish(&pod, 1, &[BASE, &route("one", "/", &one)]);
-    pod.wait_ready();
+    let (_one, _controller, mut pod) = serving(1);
     pod.process.signal("TERM");
     let status = pod.process.wait_exit(Duration::from_secs(15)).expect("it ends");
     assert!(status.success(), "{:?}", pod.process.stderr());

@@ -197,14 +197,16 @@ fn verdict(field: &FieldSupport) -> String {
 #[test]
 fn commands_and_settings() {
     let mut page = String::from("# Commands and settings\n");
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["serve"],
+        &["controller"],
         &["proxy"],
         &["lint"],
         &["explain"],
         &["status"],
         &["code"],
+        &["install"],
         &["config", "show"],
         &["completions"],
         &["man"],
@@ -227,7 +229,8 @@ fn commands_and_settings() {
 #[test]
 fn limits() {
     let mut page = String::from(
-        "# Limits\n\nEvery bound, from the `limits.rs` of each crate. `--max-connections` sets \
+        "# Limits\n\nEvery bound, from the `limits.rs` of each crate, and those that \
+         one parser or relay keeps beside its code. `--max-connections` sets \
          `connections`; the others are fixed. Those of the data plane are in `/metrics` as \
          `portcullis_limit`.\n",
     );
@@ -251,6 +254,61 @@ fn limits() {
     current("reference/limits.md", &page);
 }
 
+/// Bounds that only one parser or relay knows: they stand beside its code. Crate, file, names.
+const BESIDE_THEIR_CODE: &[(&str, &str, &[&str])] = &[
+    ("controller", "provision/reconcile.rs", &["NODE_ADDRESSES_MAX"]),
+    ("http1", "authority.rs", &["HOST_BYTES"]),
+    ("http1", "chunked.rs", &["SIZE_DIGITS"]),
+    ("link", "authority/mod.rs", &["CLOCK_SKEW"]),
+    ("proxy", "http/attempt.rs", &["STREAM_LINGER"]),
+    ("proxy", "http/connection.rs", &["LINGER_CLOSE", "LINGER_CLOSE_BYTES"]),
+    ("proxy", "http/exchange.rs", &["FRAMED_AHEAD"]),
+    ("proxy", "http/forwarded.rs", &["REQUEST_ID_MOST"]),
+    ("proxy", "http/mirror.rs", &["IDLE"]),
+    ("proxy", "http2/frames.rs", &["WINDOW_SECONDS", "BYTES_PER_CONTROL", "CONTROLS_PER_REQUEST"]),
+    ("proxy", "http2/server.rs", &["GOODBYE", "LINGER"]),
+    ("proxy", "http2/wire.rs", &["COLLECTED_MOST", "LINGER_BYTES"]),
+    ("proxy", "l4/proxy_protocol.rs", &["V1_MOST", "V2_MOST"]),
+    ("proxy", "l4/relay.rs", &["SPACE"]),
+    ("proxy", "l4/udp/mod.rs", &["LARGEST"]),
+    ("proxy", "l4/udp/table.rs", &["SAMPLE"]),
+    ("proxy", "tls/trust.rs", &["HINTS_MOST"]),
+    ("proxy", "tls/upstream.rs", &["SESSIONS"]),
+    ("translate", "trust.rs", &["AUTHORITIES_MAX"]),
+];
+
+/// Rows for the constants of [`BESIDE_THEIR_CODE`].
+fn limits_beside(name: &str) -> String {
+    let mut rows = String::new();
+    for (_, file, constants) in BESIDE_THEIR_CODE.iter().filter(|(of, _, _)| *of == name) {
+        let path = workspace().join("crates").join(name).join("src").join(file);
+        let text = fs::read_to_string(&path).expect("a file of the crate");
+        for constant in *constants {
+            let (value, doc) = constant_of(&text, constant)
+                .unwrap_or_else(|| panic!("{file} of {name} has no {constant}"));
+            assert!(!doc.is_empty(), "{constant} of {name} is not described");
+            rows.push_str(&format!("| `{constant}` of `{file}` | {} | {doc} |\n", shown(&value)));
+        }
+    }
+    rows
+}
+
+/// Value and documentation of a constant.
+fn constant_of(text: &str, constant: &str) -> Option<(String, String)> {
+    let mut doc = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix("///") {
+            doc.push(words.trim());
+        } else if let Some((_, rest)) = line.split_once(&format!("const {constant}: ")) {
+            let (_, value) = rest.split_once(" = ")?;
+            return Some((value.trim_end_matches(';').to_owned(), doc.join(" ")));
+        } else {
+            doc.clear();
+        }
+    }
+    None
+}
+
 /// One row for each documented constant or field; fields take their value from `Default`.
 fn limits_of(name: &str, path: &Path) -> String {
     let text = fs::read_to_string(path).expect("a limits.rs");
@@ -269,7 +327,7 @@ fn limits_of(name: &str, path: &Path) -> String {
                 defaults.insert(field.to_owned(), value.to_owned());
             }
         } else if let Some(item) =
-            line.strip_prefix("pub ").map(|item| item.trim_start_matches("(crate) "))
+            line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(crate) "))
         {
             if let Some((constant, value)) =
                 item.strip_prefix("const ").and_then(|c| c.split_once(" = "))
@@ -306,6 +364,7 @@ fn limits_of(name: &str, path: &Path) -> String {
             section.push_str(&format!("| `{limit}` | {} | {doc} |\n", shown(&value)));
         }
     }
+    section.push_str(&limits_beside(name));
     section
 }
 

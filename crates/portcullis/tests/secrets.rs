@@ -12,7 +12,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{Server, binary};
+use support::{BASE, Server, binary};
 use testkit::{
     certs::Authority,
     eventually,
@@ -24,20 +24,8 @@ use testkit::{
 /// In every text of a Secret below, and nowhere else.
 const CANARY: &str = "CanaryKeyBytes0123456789abcdef";
 
-const GATEWAY: &str = "
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: portcullis}
-spec: {controllerName: portcullis.dev/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: web}
-spec:
-  gatewayClassName: portcullis
-  listeners:
-    - {name: http, port: 8080, protocol: HTTP}
-    - {name: good, port: 8443, protocol: HTTPS, hostname: shop.example.com, tls: {certificateRefs: [{name: good}]}}
+/// More listeners of the Gateway of [`BASE`], and a route.
+const LISTENERS: &str = "    - {name: good, port: 8443, protocol: HTTPS, hostname: shop.example.com, tls: {certificateRefs: [{name: good}]}}
     - {name: foreign, port: 8443, protocol: HTTPS, hostname: foreign.example.com, tls: {certificateRefs: [{name: foreign}]}}
     - {name: broken, port: 8443, protocol: HTTPS, hostname: broken.example.com, tls: {certificateRefs: [{name: broken}]}}
     - {name: base64, port: 8443, protocol: HTTPS, hostname: base64.example.com, tls: {certificateRefs: [{name: base64}]}}
@@ -136,7 +124,10 @@ fn folder(authority: &Authority) -> (Folder, Recorder, Vec<String>) {
     );
     let good = authority.issue(&["shop.example.com", "foreign.example.com"]);
     let other = authority.issue(&["other.example.com"]);
-    let folder = Folder::with(&[("gateway.yaml", GATEWAY), ("service.yaml", &service)]);
+    let folder = Folder::with(&[
+        ("gateway.yaml", &format!("{BASE}{LISTENERS}")),
+        ("service.yaml", &service),
+    ]);
     for (name, text) in secrets(&good.key_pem, &good.cert_pem, &other.key_pem) {
         folder.write(name, &text);
     }

@@ -112,7 +112,7 @@ fn a_redirect_is_answered_here() {
 }
 
 #[test]
-fn behind_a_tls_load_balancer_an_https_redirect_does_not_loop() {
+fn behind_a_tls_load_balancer_a_redirect_stays_with_https() {
     let plane = Plane::start();
     let mut config = Config::http(plane.number());
     config.edit_listener("web", |listener| {

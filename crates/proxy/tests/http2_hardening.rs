@@ -7,7 +7,7 @@ use common::{Config, Plane, plain, to};
 use proxy::{AccessLog, Limits};
 use std::time::Duration;
 use testkit::{
-    h2::{Client, Frame, RawH2, block, flag, kind},
+    h2::{Frame, RawH2, block, flag, kind},
     recorder::Recorder,
 };
 
@@ -450,11 +450,11 @@ fn frames_of_a_wrong_size_or_place_end_the_connection() {
 fn an_idle_connection_is_told_goodbye() {
     let limits = Limits { keep_alive: Duration::from_millis(100), ..Limits::default() };
     let (plane, _recorder) = limited(limits);
-    plane.run(async {
-        let client = Client::connect(plane.address()).await;
-        assert_eq!(client.get(HOST, "/").await.unwrap().status, 200);
-        client.wait_closed().await;
-    });
+    let mut raw = RawH2::connect(plane.address());
+    raw.send(&Frame::headers(1, &get(&[]), true));
+    let goodbye = raw.find(|frame| frame.kind == kind::GOAWAY).unwrap();
+    assert_eq!(goodbye.code(), 0, "without an error");
+    assert_eq!(raw.find(|_| false), None, "then the connection ends");
 }
 
 #[test]

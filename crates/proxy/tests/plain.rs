@@ -3,6 +3,14 @@
 
 mod common;
 
+use std::{
+    io::{Read as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use common::{Config, Plane, plain, to};
 use testkit::{
     gate::Gate,
@@ -222,17 +230,43 @@ fn a_response_may_come_while_the_body_is_still_sent() {
     assert_eq!(recorder.wait_for(1)[0].text(), "abcde");
 }
 
+/// More than twice what the kernel keeps for the two connections of a download.
+const LARGE: usize = 96 << 20;
+
 #[test]
 fn memory_is_bounded_while_a_client_does_not_read() {
-    let (plane, recorder) = plain();
-    let body = "z".repeat(32 << 20);
-    recorder.script(Reply::status(200, &[], &body));
+    let plane = Plane::start();
+    let (small, large) = (Recorder::start(), testkit::ports::listener());
+    let mut config = Config::http(plane.number());
+    config.service("small", &[small.addr()]);
+    config.service("large", &[large.local_addr().unwrap()]);
+    config.route("all", vec![to("/large", "large"), to("/", "small")]);
+    plane.apply(&mut config);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let backend = std::thread::spawn({
+        let taken = Arc::clone(&taken);
+        move || {
+            let (mut stream, _) = large.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
+            let piece = vec![b'z'; 1 << 16];
+            for _ in 0..LARGE / piece.len() {
+                stream.write_all(&piece).unwrap();
+                taken.fetch_add(piece.len(), Ordering::Relaxed);
+            }
+        }
+    });
     let mut slow = plane.client();
-    slow.send("GET /big HTTP/1.1\r\nhost: a.example\r\n\r\n");
-    recorder.wait_for(1);
-    // Another client of the same worker is served meanwhile.
-    assert_eq!(plane.get("a.example", "/small").status, 200);
-    assert_eq!(slow.response("GET").body.content.len(), body.len());
+    slow.send("GET /large HTTP/1.1\r\nhost: a.example\r\n\r\n");
+    let held = testkit::eventually("the backend to wait", || {
+        let before = taken.load(Ordering::Relaxed);
+        // Another client of the same worker is served meanwhile.
+        assert_eq!(plane.get("a.example", "/small").status, 200);
+        (before > 0 && before == taken.load(Ordering::Relaxed)).then_some(before)
+    });
+    assert!(held < LARGE / 2, "{held} bytes were taken for a client that reads none");
+    assert_eq!(slow.response("GET").body.content.len(), LARGE);
+    backend.join().unwrap();
 }
 
 #[test]

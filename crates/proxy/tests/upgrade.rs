@@ -37,6 +37,19 @@ fn bytes_sent_with_the_upgrade_go_through_the_tunnel() {
 }
 
 #[test]
+fn another_protocol_is_a_tunnel_too() {
+    let (plane, recorder) = plain();
+    recorder.script(Reply::upgrade_echo("chat/1"));
+    let mut client = plane.client();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: chat/1\r\n\r\n");
+    let head = client.read_head().unwrap();
+    assert!(head.start.starts_with("HTTP/1.1 101"), "{}", head.start);
+    assert_eq!(head.field("upgrade"), Some("chat/1"));
+    client.send("hello");
+    assert_eq!(client.read_exact(5), b"hello");
+}
+
+#[test]
 fn without_a_101_the_connection_stays_http() {
     let (plane, recorder) = plain();
     recorder.script(Reply::status(426, &[("upgrade", "other")], "no"));

@@ -78,6 +78,25 @@ impl World {
         Self { folder, process, admin, network, backends, first: OnceLock::new(), _ports: ports }
     }
 
+    /// One Gateway, open to all hosts on port 80, in front of `rules` of the route `default/r`, and
+    /// the backends `one` to `four`.
+    pub(crate) fn web(rules: &str) -> Self {
+        let objects = format!(
+            "
+@Gateway default/web
+spec:
+  gatewayClassName: portcullis
+  listeners: [{{name: http, port: 80, protocol: HTTP}}]
+@HTTPRoute default/r
+spec:
+  parentRefs: [{{name: web}}]
+  rules:
+{rules}"
+        );
+        let backends = ["default/one", "default/two", "default/three", "default/four"];
+        Self::start(&backends, &objects)
+    }
+
     /// Replaces the objects given to [`World::start`].
     pub(crate) fn replace(&self, objects: &str) {
         self.write("objects", objects);

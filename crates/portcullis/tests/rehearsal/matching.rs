@@ -2,27 +2,10 @@
 
 use crate::kit::{World, conditions, outcome};
 
-/// One Gateway, open to all hosts, in front of `rules`.
-fn web(rules: &str) -> World {
-    let objects = format!(
-        "
-@Gateway default/web
-spec:
-  gatewayClassName: portcullis
-  listeners: [{{name: http, port: 80, protocol: HTTP}}]
-@HTTPRoute default/r
-spec:
-  parentRefs: [{{name: web}}]
-  rules:
-{rules}"
-    );
-    World::start(&["default/one", "default/two", "default/three", "default/four"], &objects)
-}
-
 /// Upstream: HTTPRouteSimpleSameNamespace.
 #[test]
 fn a_route_in_the_namespace_of_its_gateway_serves() {
-    let world = web("    - backendRefs: [{name: one, port: 8080}]\n");
+    let world = World::web("    - backendRefs: [{name: one, port: 8080}]\n");
     conditions(
         &world.parent("default/r", 0),
         &["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"],
@@ -33,12 +16,13 @@ fn a_route_in_the_namespace_of_its_gateway_serves() {
 /// Upstream: HTTPRouteMatching.
 #[test]
 fn a_prefix_or_a_header_selects_the_second_backend() {
-    let world =
-        web("    - matches: [{path: {value: /}}, {headers: [{name: release, value: stable}]}]
+    let world = World::web(
+        "    - matches: [{path: {value: /}}, {headers: [{name: release, value: stable}]}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{path: {value: /beta}}, {headers: [{name: release, value: beta}]}]
       backendRefs: [{name: two, port: 8080}]
-");
+",
+    );
     world.table(
         "default/web",
         80,
@@ -60,11 +44,13 @@ fn a_prefix_or_a_header_selects_the_second_backend() {
 /// Upstream: HTTPRouteExactPathMatching.
 #[test]
 fn exact_paths_match_byte_for_byte() {
-    let world = web("    - matches: [{path: {type: Exact, value: /left}}]
+    let world = World::web(
+        "    - matches: [{path: {type: Exact, value: /left}}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{path: {type: Exact, value: /right}}]
       backendRefs: [{name: two, port: 8080}]
-");
+",
+    );
     world.table(
         "default/web",
         80,
@@ -83,7 +69,7 @@ fn exact_paths_match_byte_for_byte() {
 /// Upstream: HTTPRoutePathMatchOrder.
 #[test]
 fn exact_beats_the_longer_prefix_which_beats_the_shorter_in_any_order() {
-    let world = web(
+    let world = World::web(
         "    - matches: [{path: {value: /}}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{path: {value: /match/prefix}}]
@@ -113,7 +99,8 @@ fn exact_beats_the_longer_prefix_which_beats_the_shorter_in_any_order() {
 /// Upstream: HTTPRouteHeaderMatching.
 #[test]
 fn headers_of_a_match_are_anded_and_matches_are_ored() {
-    let world = web("    - matches: [{headers: [{name: version, value: one}]}]
+    let world = World::web(
+        "    - matches: [{headers: [{name: version, value: one}]}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{headers: [{name: version, value: two}]}]
       backendRefs: [{name: two, port: 8080}]
@@ -123,7 +110,8 @@ fn headers_of_a_match_are_anded_and_matches_are_ored() {
       backendRefs: [{name: three, port: 8080}]
     - matches: [{headers: [{name: Tint, value: Red}]}, {headers: [{name: tint, value: yellow}]}]
       backendRefs: [{name: two, port: 8080}]
-");
+",
+    );
     world.table(
         "default/web",
         80,
@@ -148,7 +136,8 @@ fn headers_of_a_match_are_anded_and_matches_are_ored() {
 /// Upstream: HTTPRouteMethodMatching.
 #[test]
 fn a_method_alone_and_with_others_selects_after_the_path_and_before_headers() {
-    let world = web("    - matches: [{method: POST}]
+    let world = World::web(
+        "    - matches: [{method: POST}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{method: GET}]
       backendRefs: [{name: two, port: 8080}]
@@ -162,7 +151,8 @@ fn a_method_alone_and_with_others_selects_after_the_path_and_before_headers() {
       backendRefs: [{name: four, port: 8080}]
     - matches: [{method: PATCH, path: {value: /long}}, {headers: [{name: version, value: four}]}]
       backendRefs: [{name: one, port: 8080}]
-");
+",
+    );
     world.table(
         "default/web",
         80,
@@ -186,7 +176,7 @@ fn a_method_alone_and_with_others_selects_after_the_path_and_before_headers() {
 /// Upstream: HTTPRouteQueryParamMatching.
 #[test]
 fn query_parameters_are_matched_by_case_and_rank_below_path_and_headers() {
-    let world = web(
+    let world = World::web(
         "    - matches: [{queryParams: [{name: animal, value: whale}]}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{queryParams: [{name: animal, value: dolphin}]}]
@@ -229,7 +219,7 @@ fn query_parameters_are_matched_by_case_and_rank_below_path_and_headers() {
 /// Upstream: HTTPRouteRuleOrder.
 #[test]
 fn of_rules_with_the_same_matches_the_first_wins_even_without_its_backend() {
-    let world = web(
+    let world = World::web(
         "    - matches: [{path: {value: /same}, headers: [{name: a, value: x}, {name: b, value: z}]}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{path: {value: /same}, headers: [{name: b, value: z}, {name: a, value: x}]}]
@@ -254,12 +244,14 @@ fn of_rules_with_the_same_matches_the_first_wins_even_without_its_backend() {
 /// Upstream: HTTPRouteNamedRule.
 #[test]
 fn rules_with_and_without_a_name_serve() {
-    let world = web("    - name: named
+    let world = World::web(
+        "    - name: named
       matches: [{path: {value: /named}}]
       backendRefs: [{name: one, port: 8080}]
     - matches: [{path: {value: /nameless}}]
       backendRefs: [{name: two, port: 8080}]
-");
+",
+    );
     world.table(
         "default/web",
         80,

@@ -11,32 +11,16 @@ use testkit::{
 
 use crate::kit::{World, ask, conditions, outcome};
 
-const BACKENDS: &[&str] = &["default/one", "default/two", "default/three"];
-
-fn web(rules: &str) -> World {
-    let objects = format!(
-        "
-@Gateway default/web
-spec:
-  gatewayClassName: portcullis
-  listeners: [{{name: http, port: 80, protocol: HTTP}}]
-@HTTPRoute default/r
-spec:
-  parentRefs: [{{name: web}}]
-  rules:
-{rules}"
-    );
-    World::start(BACKENDS, &objects)
-}
-
 /// Upstream: HTTPRouteWeight.
 #[test]
 fn requests_are_shared_by_weight() {
-    let world = web("    - backendRefs:
+    let world = World::web(
+        "    - backendRefs:
         - {name: one, port: 8080, weight: 70}
         - {name: two, port: 8080, weight: 30}
         - {name: three, port: 8080, weight: 0}
-");
+",
+    );
     for _ in 0..500 {
         assert_eq!(world.ask_fast("default/web", "GET a.example /").status, 200);
     }
@@ -50,7 +34,7 @@ fn requests_are_shared_by_weight() {
 /// Upstream: HTTPRouteRequestMirror, HTTPRouteRequestMultipleMirrors.
 #[test]
 fn mirrors_get_a_copy_with_the_changed_headers_and_the_answer_is_the_backends() {
-    let world = web(
+    let world = World::web(
         "    - matches: [{path: {value: /mirror}}]
       filters: [{type: RequestMirror, requestMirror: {backendRef: {name: two, port: 8080}}}]
       backendRefs: [{name: one, port: 8080}]
@@ -101,14 +85,16 @@ fn a_share_of_the_requests_is_mirrored() {
 "
         )
     };
-    let world = web(&[
-        rule("/percent", "percent: 20"),
-        rule("/fraction", "fraction: {numerator: 1, denominator: 2}"),
-        rule("/default", "fraction: {numerator: 35}"),
-        rule("/all", "percent: 100"),
-        rule("/none", "percent: 0"),
-    ]
-    .concat());
+    let world = World::web(
+        &[
+            rule("/percent", "percent: 20"),
+            rule("/fraction", "fraction: {numerator: 1, denominator: 2}"),
+            rule("/default", "fraction: {numerator: 35}"),
+            rule("/all", "percent: 100"),
+            rule("/none", "percent: 0"),
+        ]
+        .concat(),
+    );
     for path in ["/percent", "/fraction", "/default", "/none"] {
         for _ in 0..500 {
             assert_eq!(
@@ -142,14 +128,16 @@ fn a_timeout_answers_504_and_zero_disables_it() {
 "
         )
     };
-    let world = web(&[
-        rule("/request", "request: 500ms"),
-        rule("/backend", "backendRequest: 500ms"),
-        rule("/both", "request: 30s, backendRequest: 500ms"),
-        rule("/never-request", "request: 0s"),
-        rule("/never-backend", "backendRequest: 0s"),
-    ]
-    .concat());
+    let world = World::web(
+        &[
+            rule("/request", "request: 500ms"),
+            rule("/backend", "backendRequest: 500ms"),
+            rule("/both", "request: 30s, backendRequest: 500ms"),
+            rule("/never-request", "request: 0s"),
+            rule("/never-backend", "backendRequest: 0s"),
+        ]
+        .concat(),
+    );
     world.table(
         "default/web",
         80,
@@ -193,7 +181,7 @@ fn a_timeout_answers_504_and_zero_disables_it() {
 fn a_websocket_passes_through_to_a_backend_that_names_the_protocol() {
     let chat = Recorder::named("chat");
     chat.always(Reply::upgrade_echo("websocket"));
-    let world = web(&format!(
+    let world = World::web(&format!(
         "    - backendRefs: [{{name: chat, port: 80}}]
 ---
 apiVersion: v1
@@ -259,7 +247,7 @@ fn services_without_a_selector_and_without_an_address_are_reached_by_their_slice
         objects.push_str(&slice(&format!("{name}-4"), name, "IPv4", endpoints, port));
         objects.push_str(&slice(&format!("{name}-6"), name, "IPv6", "[]", port));
     }
-    let world = web(&format!("{rules}{objects}"));
+    let world = World::web(&format!("{rules}{objects}"));
     conditions(
         &world.parent("default/r", 0),
         &["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"],
@@ -282,13 +270,15 @@ fn services_without_a_selector_and_without_an_address_are_reached_by_their_slice
 /// Upstream: the shares of invalid backends that HTTPRouteInvalidNonExistentBackendRef and its neighbours leave open.
 #[test]
 fn the_share_of_an_invalid_backend_answers_500_and_no_share_at_all_does_too() {
-    let world = web("    - matches: [{path: {value: /half}}]
+    let world = World::web(
+        "    - matches: [{path: {value: /half}}]
       backendRefs: [{name: one, port: 8080}, {name: nobody, port: 8080}]
     - matches: [{path: {value: /zero}}]
       backendRefs: [{name: one, port: 8080, weight: 0}, {name: two, port: 8080, weight: 0}]
     - matches: [{path: {value: /unused}}]
       backendRefs: [{name: one, port: 8080}, {name: nobody, port: 8080, weight: 0}]
-");
+",
+    );
     conditions(&world.parent("default/r", 0), &["ResolvedRefs=False/BackendNotFound"]);
     let mut failed = 0;
     for _ in 0..200 {
@@ -307,7 +297,7 @@ fn the_share_of_an_invalid_backend_answers_500_and_no_share_at_all_does_too() {
 /// Upstream: HTTPRouteRequestMirror with a mirror that cannot be used.
 #[test]
 fn a_mirror_without_its_backend_is_said_and_the_traffic_goes_on() {
-    let world = web(
+    let world = World::web(
         "    - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: nobody, port: 8080}}}]
       backendRefs: [{name: one, port: 8080}]
 ",

@@ -33,8 +33,9 @@ use crate::{
     worker::{Phase, Worker},
 };
 
-/// How long, and how many bytes, a closing connection may still send.
+/// How long a closing connection may still send.
 const LINGER_CLOSE: Duration = Duration::from_secs(1);
+/// How many bytes a closing connection may still send.
 const LINGER_CLOSE_BYTES: usize = 256 * 1024;
 
 /// What an idle connection holds. It must stay small: there are many of them.

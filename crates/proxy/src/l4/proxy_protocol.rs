@@ -12,7 +12,7 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream};
 /// Longest line of version 1, with its end.
 const V1_MOST: usize = 107;
 /// Longest header of version 2 that is read; its type-length-values are not looked at.
-const V2_MOST: usize = 16 + 2048;
+const V2_MOST: usize = 2064;
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 const V1_START: &[u8] = b"PROXY ";
 

@@ -45,7 +45,6 @@ reasons! {
     ConnectTimeout = 504, "connect_timeout", "No endpoint that was tried completed a connection in time.";
     ContentTooLarge = 413, "content_too_large", "The declared length of the request body exceeds the limit.";
     CorsPreflight = 204, "cors_preflight", "A CORS preflight was answered by the rule's CORS filter.";
-    Draining = 503, "draining", "The gateway is shutting down.";
     ExpectationFailed = 417, "expectation_failed", "The request expects something other than 100-continue.";
     FilterFailed = 500, "filter_failed", "A filter of the rule has no valid result for this request.";
     FlowEvicted = 0, "flow_evicted", "A UDP flow made room for another.";
