@@ -88,6 +88,12 @@ impl Buffer {
         true
     }
 
+    /// Gives the memory behind the last byte back.
+    pub(crate) fn shrink(&mut self) {
+        self.data.truncate(self.end.max(self.kept));
+        self.data.shrink_to_fit();
+    }
+
     pub(crate) fn clear(&mut self) {
         self.kept = 0;
         self.start = 0;

@@ -19,13 +19,18 @@ const WINDOW: usize = 65_535;
 const BETWEEN: usize = 2 * WINDOW + 64 * 1024 + 128 * 1024;
 
 fn plane(limits: Limits) -> (Plane, TcpListener) {
+    let (plane, _config, backend) = configured(limits);
+    (plane, backend)
+}
+
+fn configured(limits: Limits) -> (Plane, Config, TcpListener) {
     let plane = Plane::with(limits, AccessLog::Off, 1);
     let backend = ports::listener();
     let mut config = Config::http(plane.number());
     config.service("app", &[backend.local_addr().unwrap()]);
     config.route("all", vec![to_http2("/", "app")]);
     plane.apply(&mut config);
-    (plane, backend)
+    (plane, config, backend)
 }
 
 /// The stream of the next request.
@@ -74,6 +79,20 @@ fn a_backend_that_leaves_ends_what_it_took_and_new_requests_go_elsewhere() {
     answer(&mut leaving, taken);
     assert_eq!(first.join().unwrap(), (200, "whole".to_owned()));
     assert_eq!(leaving.find(|frame| frame.kind == kind::HEADERS), None, "then it is closed");
+}
+
+#[test]
+fn an_endpoint_that_is_taken_away_ends_what_it_took() {
+    let (plane, mut config, listener) = configured(Limits::default());
+    let running = post(&plane);
+    let mut backend = RawH2::accept(&listener);
+    let stream = next(&mut backend);
+    config.service("app", &[]);
+    plane.apply(&mut config);
+    assert_eq!(post(&plane).join().unwrap().0, 503);
+    answer(&mut backend, stream);
+    assert_eq!(running.join().unwrap(), (200, "whole".to_owned()));
+    assert_eq!(backend.find(|frame| frame.kind == kind::HEADERS), None, "then it is closed");
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(crate) async fn tunnel(
 ) {
     let early = scratch.input.unread().to_vec();
     scratch.input.consume(early.len());
+    scratch.input.shrink();
     let heads = [early, std::mem::take(&mut scratch.from_upstream).unread().to_vec()];
     (scratch.to_upstream, scratch.to_client) = Default::default();
     let Connection { stream, timer, .. } = connection;
