@@ -26,7 +26,8 @@ pub(super) fn start(program: &Path, site: &Site) -> anyhow::Result<Process> {
     command.args(["--metrics-address", &format!("127.0.0.1:{}", site.side_ports.0)]);
     command.args(["--admin-address", &format!("127.0.0.1:{}", site.side_ports.1)]);
     if let Some((_, bytes)) = site.confined.memory {
-        command.args(["--max-memory", &bytes.to_string()]);
+        // What it chooses for itself where the group is its own root, as in a container.
+        command.args(["--max-memory", &(bytes - bytes / 8).to_string()]);
     }
     command.arg("--access-log");
     if site.access_log {

@@ -76,6 +76,9 @@ pub struct Limits {
     pub http2_send_buffer: usize,
     /// Size of a decoded HTTP/2 header list, as RFC 9113 6.5.2 counts it.
     pub http2_header_list: usize,
+    /// Bytes of the heads of all requests in progress on one client's HTTP/2 connection; what goes
+    /// beyond is refused, to be sent again later.
+    pub http2_heads: usize,
     /// HTTP/2 streams that a client may cancel, or make us cancel, in ten seconds.
     pub http2_resets: u32,
     /// HTTP/2 frames without content that a peer may send in ten seconds, beyond those that its
@@ -150,6 +153,7 @@ impl Default for Limits {
             http2_connection_window: 1024 * 1024,
             http2_send_buffer: 64 * 1024,
             http2_header_list: 32 * 1024,
+            http2_heads: 512 * 1024,
             http2_resets: 200,
             http2_control_frames: 1000,
             http2_glitches: 100,
@@ -205,6 +209,7 @@ impl Limits {
             ("http2_control_frames", u64::from(self.http2_control_frames)),
             ("http2_glitches", u64::from(self.http2_glitches)),
             ("http2_header_list", count(self.http2_header_list)),
+            ("http2_heads", count(self.http2_heads)),
             ("http2_resets", u64::from(self.http2_resets)),
             ("http2_send_buffer", count(self.http2_send_buffer)),
             ("http2_streams", u64::from(self.http2_streams)),

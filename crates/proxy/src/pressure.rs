@@ -1,6 +1,6 @@
 //! How near the process is to its bounds, and what it gives up then, step by step.
 //!
-//! Memory is what the kernel says that the process holds, read ten times a second by one thread;
+//! Memory is what the kernel says that the process holds, read by one thread ten times a second, and more often from half of its budget on;
 //! connections are counted as they come and go. Each level keeps what the level before gave up.
 
 use std::{
@@ -14,6 +14,8 @@ use std::{
 
 /// Between two looks at the memory.
 const PERIOD: Duration = Duration::from_millis(100);
+/// The same from half of the budget on: what is admitted between two looks is not to fill the rest.
+const PERIOD_NEAR: Duration = Duration::from_millis(5);
 /// Bytes that `/proc/self/statm` counts as one.
 const PAGE: usize = 4096;
 
@@ -97,12 +99,13 @@ impl MemoryGauge {
 }
 
 fn watch(gauge: &Weak<MemoryGauge>, budget: usize) {
+    let mut period = PERIOD;
     loop {
-        thread::sleep(PERIOD);
-        match gauge.upgrade() {
-            Some(gauge) => gauge.look(budget),
-            None => return,
-        }
+        thread::sleep(period);
+        let Some(gauge) = gauge.upgrade() else { return };
+        gauge.look(budget);
+        let near = gauge.resident() > budget / 2;
+        period = if near { PERIOD_NEAR } else { PERIOD };
     }
 }
 

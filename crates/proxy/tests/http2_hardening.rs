@@ -7,7 +7,7 @@ use common::{Config, Plane, plain, to};
 use proxy::{AccessLog, Limits};
 use std::time::Duration;
 use testkit::{
-    h2::{Frame, RawH2, block, flag, kind},
+    h2::{Client, Frame, RawH2, block, flag, kind},
     recorder::Recorder,
 };
 
@@ -408,6 +408,28 @@ fn streams_beyond_the_limit_are_refused() {
         raw.send(&Frame::data(stream, "x", true));
     }
     recorder.wait_for(3);
+}
+
+#[test]
+fn heads_in_progress_are_bounded_together() {
+    let (plane, recorder) = limited(Limits { http2_heads: 3 * 1024, ..Limits::default() });
+    let mut raw = RawH2::connect(plane.address());
+    let large = "v".repeat(1000);
+    let mut fields = get(&[("x-large", &large)]);
+    fields[0].1 = "POST";
+    for stream in [1, 3, 5] {
+        raw.send(&Frame::headers(stream, &fields, false));
+    }
+    let refused = raw.find(|frame| frame.kind == kind::RST_STREAM).unwrap();
+    assert_eq!((refused.stream, refused.code()), (5, 7));
+    raw.send(&Frame::data(1, "x", true));
+    assert_ne!(raw.outcome(1).unwrap().kind, kind::RST_STREAM);
+    raw.send(&Frame::headers(7, &fields, false));
+    raw.send(&Frame::data(7, "x", true));
+    let seventh = raw.outcome(7).unwrap();
+    assert_ne!(seventh.kind, kind::RST_STREAM, "what the first one held is free again");
+    assert_eq!(recorder.requests().len(), 2);
+    assert_eq!(plane.total("requests_shed"), 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proxy::{AccessLog, Limits, Reason};
 use std::time::{Duration, Instant};
 use testkit::{
     h2::{Frame, RawH2, kind},
-    recorder::Recorder,
+    recorder::{Recorder, Reply},
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -52,14 +52,22 @@ fn without_memory_requests_and_connections_are_refused_until_there_is_some_again
     let (mut idle, mut busy) = (plane.client(), plane.client());
     assert_eq!(idle.get("a", "/").status, 200);
     assert_eq!(busy.get("a", "/").field("x-served"), Some("yes"));
+    recorder.on_path("/large", Reply::status(200, &[], vec![b'x'; 100_000]));
+    let mut stalled = RawH2::connect(plane.address());
+    // SETTINGS_INITIAL_WINDOW_SIZE of 0.
+    stalled.send(&Frame::new(kind::SETTINGS, 0, 0, [0, 4, 0, 0, 0, 0]));
+    let large = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/large")];
+    stalled.send(&Frame::headers(1, &large, true));
+    assert!(stalled.find(|frame| frame.kind == kind::HEADERS).is_some());
     // Half a head: the connection is not idle, so it is not closed. Nor is one with a stream.
     busy.send("GET / HTTP/1.1\r\n");
     let mut streams = RawH2::connect(plane.address());
     streams.send(&Frame::headers(1, &fields("POST"), false));
-    recorder.wait_for_heads(3);
+    recorder.wait_for_heads(4);
     let hoard = vec![1u8; SPARE];
     wait_until("pressure", || plane.total("memory_pressure") == 3);
     assert!(idle.is_closed_by_peer(), "an idle connection is given up");
+    assert!(stalled.find(|frame| frame.kind == kind::RST_STREAM).is_some(), "it takes no answer");
     busy.send("host: a\r\n\r\n");
     let refused = busy.response("GET");
     assert_eq!((refused.status, refused.field("connection")), (503, Some("close")));
@@ -68,11 +76,11 @@ fn without_memory_requests_and_connections_are_refused_until_there_is_some_again
     streams.send(&Frame::headers(3, &fields("GET"), true));
     let refused = streams.find(|frame| frame.stream == 3).unwrap();
     assert_eq!(refused.kind, kind::HEADERS, "a stream that comes all the same is answered");
-    assert_eq!((plane.reason(Reason::Shed), plane.total("requests_shed")), (2, 2));
+    assert_eq!((plane.reason(Reason::Shed), plane.total("requests_shed")), (3, 3));
     streams.send(&Frame::data(1, "x", true));
     assert!(streams.outcome(1).is_some_and(|end| end.kind != kind::RST_STREAM), "what runs ends");
     assert!(plane.client().is_closed_by_peer(), "a new connection is closed");
-    assert_eq!(recorder.requests().len(), 3, "nothing more reached the backend");
+    assert_eq!(recorder.requests().len(), 4, "nothing more reached the backend");
     assert!(hoard.iter().step_by(1 << 20).all(|byte| *byte == 1));
     drop(hoard);
     wait_until("relief", || plane.total("memory_pressure") == 0);

@@ -19,6 +19,7 @@ use crate::{
     },
     http2::{backend::Failure, websocket},
     observe::{metrics::count, reason::Reason},
+    pressure::Pressure,
     stream::Multiplexed as _,
     upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
     worker::Worker,
@@ -232,6 +233,11 @@ impl Run<'_, '_> {
     ) -> Tried {
         if !self.flow.fits(&upstream, self.scratch) {
             return Tried::Failed(Answer::of(Reason::UpstreamReset));
+        }
+        if self.worker.pressure() >= Pressure::Requests {
+            // Many may have come here since they were let in; each would now take its buffers.
+            count(&self.worker.counters.totals.shed);
+            return Tried::Failed(Answer::closing(Reason::Shed));
         }
         let now = self.worker.clock.now();
         let timeout = self.plan.found.entry.rule.timeouts.backend_request;

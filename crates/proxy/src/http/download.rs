@@ -68,7 +68,8 @@ impl Exchange<'_, '_> {
     fn fill_from_upstream(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
         let limits = &self.worker.limits;
         let buffer = &mut self.scratch.from_upstream;
-        if !buffer.has_space() {
+        // Not before it is to be read into: a client that takes nothing must not cost more.
+        if std::mem::take(&mut self.state.filled) || !buffer.has_space() {
             buffer.grow(limits.buffer_initial, limits.buffer_largest);
         }
         match self.upstream.poll_read(cx, buffer.space()) {
@@ -81,9 +82,7 @@ impl Exchange<'_, '_> {
             Poll::Ready(Ok(read)) => {
                 buffer.filled(read);
                 self.state.moved = true;
-                if !buffer.has_space() {
-                    buffer.grow(limits.buffer_initial, limits.buffer_largest);
-                }
+                self.state.filled = !buffer.has_space();
                 Ok(true)
             }
         }

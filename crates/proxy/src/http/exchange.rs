@@ -16,7 +16,8 @@ use crate::{
         connection::Connection, mirror::Tee, record::Record, request::Plan, response::Framing,
         scratch::Scratch,
     },
-    observe::reason::Reason,
+    observe::{metrics::count, reason::Reason},
+    pressure::Pressure,
     upstream::stream::UpstreamStream,
     worker::Worker,
 };
@@ -141,6 +142,8 @@ pub(super) struct State {
     pub(super) interims: u32,
     pub(super) waiting: Waiting,
     pub(super) moved: bool,
+    /// The last read from the backend filled the buffer, so the next one may be larger.
+    pub(super) filled: bool,
     /// Since when the client owes a part of its body.
     pub(super) waits_since: Option<Instant>,
 }
@@ -183,6 +186,7 @@ impl<'a, 't> Exchange<'a, 't> {
                 interims: 0,
                 waiting: Waiting::default(),
                 moved: true,
+                filled: false,
                 waits_since: None,
             },
         }
@@ -210,6 +214,10 @@ impl<'a, 't> Exchange<'a, 't> {
                 return Poll::Ready(Ok(end));
             }
             Ok(None) => {}
+        }
+        if self.is_given_up() {
+            count(&self.worker.counters.totals.shed);
+            return Poll::Ready(Err(Fault::Expired(Reason::Shed)));
         }
         // An HTTP/1.1 client that is still to send its body is watched by reading that.
         if (self.state.upload != Upload::Sending || self.connection.stream.is_http2())
@@ -250,6 +258,12 @@ impl<'a, 't> Exchange<'a, 't> {
             (one, other) => one.or(other),
         };
         self.connection.timer.arm_until(idle, deadline);
+    }
+
+    /// Whether the response is cut for want of memory: it is held, and the client does not take it.
+    fn is_given_up(&self) -> bool {
+        self.state.waiting.client_write
+            && self.worker.peers.memory.pressure() == Pressure::Connections
     }
 
     fn expired(&self) -> Reason {

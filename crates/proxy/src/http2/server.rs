@@ -50,6 +50,10 @@ const BUSY: Duration = Duration::from_secs(3600);
 /// How long a closed connection is read, so that what we said last is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Requests in progress on a connection from which on, without memory, further ones are refused
+/// and not answered.
+const ANSWERED_AT_LAST: usize = 8;
+
 type H2 = h2::server::Connection<Wire<Stream>, Bytes>;
 
 /// What the tasks of one connection share.
@@ -61,6 +65,8 @@ struct Session {
     secure: bool,
     /// Requests in progress.
     streams: Cell<usize>,
+    /// Bytes of their heads.
+    heads: Cell<usize>,
     /// Requests that were refused for their form.
     glitches: Cell<u32>,
     driver: RefCell<Option<Waker>>,
@@ -82,6 +88,31 @@ impl Drop for InProgress {
         if let Some(driver) = self.0.driver.take() {
             driver.wake();
         }
+    }
+}
+
+/// Counts the bytes of a head in progress until dropped.
+struct HeldHead<'a> {
+    session: &'a Session,
+    bytes: usize,
+}
+
+impl Session {
+    /// Room for one more head; `None` when those in progress take it all.
+    fn hold_head(&self, bytes: usize) -> Option<HeldHead<'_>> {
+        let all = self.heads.get().saturating_add(bytes);
+        if all > self.worker.limits.http2_heads {
+            return None;
+        }
+        self.heads.set(all);
+        Some(HeldHead { session: self, bytes })
+    }
+}
+
+impl Drop for HeldHead<'_> {
+    fn drop(&mut self) {
+        let heads = &self.session.heads;
+        heads.set(heads.get().saturating_sub(self.bytes));
     }
 }
 
@@ -108,6 +139,7 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
         peer,
         tls_listener,
         streams: Cell::new(0),
+        heads: Cell::new(0),
         glitches: Cell::new(0),
         driver: RefCell::new(None),
     });
@@ -275,8 +307,15 @@ impl Driver {
         }
     }
 
-    fn begin(&self, request: Request<RecvStream>, answer: SendResponse<Bytes>) {
+    fn begin(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
         let session = Rc::clone(&self.session);
+        let memory = session.worker.peers.memory.pressure();
+        if memory == Pressure::Connections && session.streams.get() >= ANSWERED_AT_LAST {
+            // A client that takes no answer would make us hold them all.
+            count(&session.worker.counters.totals.shed);
+            answer.send_reset(Reason::REFUSED_STREAM);
+            return;
+        }
         let progress = InProgress::new(&session);
         tokio::task::spawn_local(async move {
             serve_request(&session, request, answer).await;
@@ -309,7 +348,13 @@ async fn serve_request(
         used: true,
         open: None,
     };
+    let mut unanswered = Reason::INTERNAL_ERROR;
+    let held = session.hold_head(scratch.input.kept().len());
     match read {
+        Ok(()) if held.is_none() => {
+            count(&worker.counters.totals.shed);
+            unanswered = Reason::REFUSED_STREAM;
+        }
         Ok(()) => {
             attempt::serve(&mut connection, &mut scratch).await;
         }
@@ -319,8 +364,9 @@ async fn serve_request(
         }
     }
     if let Stream::Http2(client) = &mut connection.stream {
-        client.abort(Reason::INTERNAL_ERROR);
+        client.abort(unanswered);
     }
+    drop(held);
     worker.scratch.give(scratch, &worker.limits);
 }
 
