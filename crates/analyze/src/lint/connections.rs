@@ -41,8 +41,12 @@ pub(super) fn lost_names(set: &IrSet, snapshot: &Snapshot, out: &mut Vec<Finding
 
 /// What gets the connections instead.
 enum Thief<'t> {
-    Listener { own: &'t Listener, other: &'t Listener },
-    Route(&'t L4Route),
+    Listener {
+        own: &'t Listener,
+        other: &'t Listener,
+    },
+    /// With the hostname by which it takes them.
+    Route(&'t L4Route, Option<&'t HostPattern>),
 }
 
 fn thief<'t>(
@@ -57,8 +61,14 @@ fn thief<'t>(
     if taken.index != listener.index {
         return Some(Thief::Listener { own: &listener.listener, other: &taken.listener });
     }
-    let entry = listener.l4_for(Some(&name))?;
-    (entry.route.object != route.object).then(|| Thief::Route(&entry.route))
+    let other = &listener.l4_for(Some(&name))?.route;
+    if other.object == route.object {
+        return None;
+    }
+    let at_it = other.attachments.iter().filter(|one| one.listener == listener.listener.id);
+    let hosts = at_it.flat_map(|one| one.hosts.iter().flatten());
+    let taking = hosts.filter(|host| host.matches(&name));
+    Some(Thief::Route(other, taking.max_by_key(|host| host.to_string().len())))
 }
 
 fn port_of<'t>(table: &'t Table, listener: &ListenerTable) -> Option<&'t PortTable> {
@@ -108,13 +118,14 @@ fn finding(
                 .with_related(other.origin.child("hostname"), "this listener is more specific")
                 .with_hint(format!("attach the route to listener {}", other.id.name))
         }
-        Thief::Route(other) => {
-            let message = format!(
-                "no connection for {shown} arrives: {} has the same hostname and is older",
-                other.object
-            );
+        Thief::Route(other, by) => {
+            let why = match by {
+                Some(by) if Some(*by) != host => format!("has the more specific hostname {by}"),
+                Some(_) | None => "has the same hostname and is older".to_owned(),
+            };
+            let message = format!("no connection for {shown} arrives: {} {why}", other.object);
             Finding::new(Code::RuleShadowed, origin, message)
-                .with_related(hostname(snapshot, other, host), "this route comes first")
+                .with_related(hostname(snapshot, other, *by), "this route comes first")
         }
     }
 }
