@@ -165,6 +165,44 @@ fn sigterm_ends_it_gracefully() {
 }
 
 #[test]
+fn a_proxy_that_ends_serves_on_for_a_while_and_follows_endpoints() {
+    let (one, two) = (Recorder::named("one"), Recorder::named("two"));
+    let controller = Controller::start();
+    let mut pod = controller.pod_that_drains("uid-1", "1h");
+    controller.publish(&pod, 1, &[BASE, &route("app", "/", &one)]);
+    pod.wait_ready();
+    pod.process.signal("TERM");
+    eventually("the drain", || (get_status(pod.health, "/readyz") == Some(503)).then_some(()));
+    assert_eq!(backend_of(&pod), "one");
+    controller.publish_endpoints(&pod, &[BASE, &route("app", "/", &two)]);
+    eventually("the other endpoint", || (backend_of(&pod) == "two").then_some(()));
+}
+
+#[test]
+fn a_proxy_whose_gateway_is_gone_waits_for_no_new_connections_when_it_ends() {
+    let one = Recorder::named("one");
+    let controller = Controller::start();
+    let before = controller.pod_that_drains("uid-1", "1h");
+    let after = controller.pod_that_drains("uid-2", "1h");
+    let mut pods = [before, after];
+    for pod in &mut pods {
+        controller.publish(pod, 1, &[BASE, &route("one", "/", &one)]);
+        pod.wait_ready();
+    }
+    let [before, after] = &mut pods;
+    controller.retract(before);
+    eventually("the word of it", || (before.admin("/link")["retracted"] == true).then_some(()));
+    before.process.signal("TERM");
+    after.process.signal("TERM");
+    eventually("the drain", || (get_status(after.health, "/readyz") == Some(503)).then_some(()));
+    controller.retract(after);
+    for pod in &mut pods {
+        let status = pod.process.wait_exit(testkit::DEADLINE).expect("it ends");
+        assert!(status.success(), "{:?}", pod.process.stderr());
+    }
+}
+
+#[test]
 fn wrong_use_is_told_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("a path");

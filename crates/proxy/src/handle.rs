@@ -355,9 +355,16 @@ impl ProxyHandle {
     /// response; then listening stops and idle connections are closed; what is in flight may
     /// finish until `deadline` after the call. Returns the connections that were cut.
     pub async fn drain(&self, min: Duration, deadline: Duration) -> usize {
+        self.drain_after(tokio::time::sleep(min), deadline).await
+    }
+
+    /// As [`drain`](Self::drain), with `enough` as the end of the time in which connections are
+    /// still accepted.
+    pub async fn drain_after(&self, enough: impl Future<Output = ()>, deadline: Duration) -> usize {
         let start = tokio::time::Instant::now();
         self.enter(Phase::Draining).await;
-        tokio::time::sleep(min.min(deadline)).await;
+        // Either way accepting is over.
+        drop(tokio::time::timeout(deadline, enough).await);
         self.enter(Phase::Closing).await;
         while self.connections() > 0 && start.elapsed() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -86,6 +86,8 @@ pub struct LinkStatus {
     pub error: Option<String>,
     /// When the identity in use ends.
     pub identity_until: Option<SystemTime>,
+    /// The leader has said that it serves this Gateway no longer, and has sent nothing since.
+    pub retracted: bool,
 }
 
 /// The running client. Dropping it ends the stream.

@@ -198,7 +198,12 @@ impl Link {
                 Ok(())
             }
             ToProxy::Elsewhere(leader) => Err(End::Elsewhere(leader)),
-            ToProxy::Refused(refusal) => Err(refused(refusal)),
+            ToProxy::Refused(refusal) => {
+                if refusal == Refusal::Retracted {
+                    self.status.send_modify(|status| status.retracted = true);
+                }
+                Err(refused(refusal))
+            }
             ToProxy::Ping => stream.say(&FromProxy::Pong).await,
             ToProxy::Pong => Ok(()),
         }
@@ -235,6 +240,7 @@ impl Link {
         }
         self.status.send_modify(|status| {
             status.holds = Some(revision);
+            status.retracted = false;
             status.entities = status.entities.saturating_add(changed as u64);
         });
         let update = self.holding.update(Source::Controller, changed);

@@ -221,5 +221,9 @@ async fn a_retracted_gateway_is_served_no_longer_but_its_proxy_keeps_what_it_has
     let said = status(&client, "the refusal", |status| {
         status.error.as_ref().is_some_and(|error| error.contains("does not serve this gateway"))
     });
-    assert_eq!(said.await.holds, Some(revision(1, 1)));
+    let said = said.await;
+    assert_eq!((said.holds, said.retracted), (Some(revision(1, 1)), true));
+    server.publish(&uid("uid-1"), config(revision(1, 2), &gateway("one", &[]))).expect("published");
+    let served = status(&client, "another revision", |status| status.holds == Some(revision(1, 2)));
+    assert!(!served.await.retracted);
 }

@@ -8,9 +8,9 @@ use std::{process::ExitCode, rc::Rc, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use ir::Ack;
-use link::{Client, ClientOptions};
+use link::{Client, ClientOptions, LinkStatus};
 use proxy::ProxyHandle;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 pub(crate) use page::LinkFeed;
 
@@ -41,8 +41,19 @@ pub(crate) async fn run(config: &Config) -> Result<ExitCode> {
             end = running.end() => break end,
         }
     };
-    running.drain(&end, config).await;
+    let unwanted = retracted(engine.client.status());
+    tokio::select! {
+        () = running.drain_unless(&end, config, unwanted) => {}
+        () = engine.follow_endpoints() => {}
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns once the controller has said that the Gateway is served no longer.
+async fn retracted(mut status: watch::Receiver<LinkStatus>) {
+    if status.wait_for(|status| status.retracted).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 fn client_options(config: &Config) -> Result<ClientOptions> {
@@ -76,13 +87,8 @@ struct Engine {
 
 impl Engine {
     async fn take(&mut self, update: link::Update) {
-        let same_table = self.served.as_ref().is_some_and(|served| {
-            served.revision == update.revision && Arc::ptr_eq(&served.ir, &update.ir)
-        });
-        if same_table {
-            self.proxy.endpoints(&update.endpoints).await;
-            self.shared.published.borrow_mut().endpoints = Arc::clone(&update.endpoints);
-            self.served = Some(update);
+        if self.has_table_of(&update) {
+            self.take_endpoints(update).await;
             return;
         }
         let started = Instant::now();
@@ -91,6 +97,29 @@ impl Engine {
         self.apply().await;
         drop(before);
         tracing::info!(elapsed = ?started.elapsed(), "serving");
+    }
+
+    fn has_table_of(&self, update: &link::Update) -> bool {
+        self.served.as_ref().is_some_and(|served| {
+            served.revision == update.revision && Arc::ptr_eq(&served.ir, &update.ir)
+        })
+    }
+
+    async fn take_endpoints(&mut self, update: link::Update) {
+        self.proxy.endpoints(&update.endpoints).await;
+        self.shared.published.borrow_mut().endpoints = Arc::clone(&update.endpoints);
+        self.served = Some(update);
+    }
+
+    /// While the process ends, requests go on to backends that are there. Another table is not
+    /// taken: it could bind ports.
+    async fn follow_endpoints(&mut self) {
+        loop {
+            let update = self.client.next().await;
+            if self.has_table_of(&update) {
+                self.take_endpoints(update).await;
+            }
+        }
     }
 
     /// The same again, for ports that could not be bound.

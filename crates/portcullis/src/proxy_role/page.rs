@@ -37,6 +37,7 @@ fn json(gateway: &str, status: &LinkStatus, serves: Option<Revision>) -> Value {
         entities,
         error,
         identity_until,
+        retracted,
     } = status;
     let until = identity_until.and_then(|until| jiff::Timestamp::try_from(until).ok());
     json!({
@@ -49,6 +50,7 @@ fn json(gateway: &str, status: &LinkStatus, serves: Option<Revision>) -> Value {
         "refusedRevisions": refused,
         "entitiesReceived": entities,
         "lastError": error,
+        "retracted": retracted,
         "identityUntil": until.map(|until| until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
     })
 }

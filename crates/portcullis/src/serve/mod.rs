@@ -187,15 +187,32 @@ impl Running {
 
     /// Lets open connections finish.
     pub(crate) async fn drain(&mut self, end: &End, config: &Config) {
+        self.drain_unless(end, config, std::future::pending()).await;
+    }
+
+    /// As [`Self::drain`]; once `unwanted` is done, nobody sends new connections any longer, and
+    /// none are waited for.
+    pub(crate) async fn drain_unless(
+        &mut self,
+        end: &End,
+        config: &Config,
+        unwanted: impl Future<Output = ()>,
+    ) {
         self.shared.published.borrow_mut().draining = true;
         let Some(proxy) = &self.shared.proxy else { return };
         let min = match end {
             End::Graceful => config.drain_min.value,
             End::Quick => std::time::Duration::ZERO,
         };
+        let enough = async {
+            tokio::select! {
+                () = tokio::time::sleep(min) => {}
+                () = unwanted => {}
+            }
+        };
         tracing::info!(connections = proxy.connections(), "draining");
         tokio::select! {
-            cut = proxy.drain(min, config.drain_deadline.value) => {
+            cut = proxy.drain_after(enough, config.drain_deadline.value) => {
                 if cut > 0 {
                     tracing::warn!(connections = cut, "closed at the drain deadline");
                 }

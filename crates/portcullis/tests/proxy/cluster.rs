@@ -56,8 +56,13 @@ impl Controller {
         self.running.as_ref().expect("a running server")
     }
 
-    /// A proxy of the Gateway, started.
+    /// A proxy of the Gateway, started, that ends at once when it is asked to.
     pub(crate) fn pod(&self, gateway: &str) -> Pod {
+        self.pod_that_drains(gateway, "0s")
+    }
+
+    /// A proxy of the Gateway, started, with its `--drain-min`.
+    pub(crate) fn pod_that_drains(&self, gateway: &str, drain_min: &'static str) -> Pod {
         let gateway = GatewayUid::new(gateway).expect("a uid");
         let identity = self.authority.issue(&gateway, SystemTime::now()).expect("an identity");
         let folder = tempfile::tempdir().expect("a folder");
@@ -69,7 +74,7 @@ impl Controller {
         let at = |port: &Port| SocketAddr::from(([127, 0, 0, 1], port.number()));
         let (health, admin) = (at(&ports.0), at(&ports.1));
         let controller = self.address;
-        let place = Place { gateway, folder, health, admin, controller, _ports: ports };
+        let place = Place { gateway, folder, health, admin, controller, drain_min, _ports: ports };
         Pod { process: place.start(), address: own_address(), health, place }
     }
 
@@ -78,6 +83,11 @@ impl Controller {
         let revision = Revision { epoch: 1, sequence };
         let config = config(&pod.address, revision, texts);
         self.running().server.publish(&pod.place.gateway, config).expect("published");
+    }
+
+    /// The Gateway of the pod is gone.
+    pub(crate) fn retract(&self, pod: &Pod) {
+        self.running().server.retract(&pod.place.gateway);
     }
 
     /// Only the endpoints of the objects.
@@ -180,6 +190,7 @@ struct Place {
     health: SocketAddr,
     admin: SocketAddr,
     controller: SocketAddr,
+    drain_min: &'static str,
     _ports: (Port, Port),
 }
 
@@ -199,7 +210,7 @@ impl Place {
             .arg(self.state())
             .args(["--metrics-address", &self.health.to_string()])
             .args(["--admin-address", &self.admin.to_string()])
-            .args(["--workers", "2", "--drain-min", "0s"])
+            .args(["--workers", "2", "--drain-min", self.drain_min, "--drain-deadline", "1h"])
             .env("POD_NAME", "proxy-of-a-test");
         Process::start(&mut command)
     }
