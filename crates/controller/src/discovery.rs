@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{KINDS, KindInfo};
+use api::{ClusterTrustBundle, KINDS, KindInfo, Resource as _};
 use kube::{Client, api::ApiResource};
+
+use crate::watch::KindKey;
+
+/// Few clusters serve them, so that they are a capability of the cluster.
+pub const TRUST_BUNDLES: KindKey = (ClusterTrustBundle::GROUP, ClusterTrustBundle::KIND);
 
 /// How a kind is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +84,7 @@ fn served(info: &'static KindInfo, plurals: &BTreeSet<(String, String)>) -> Opti
         .find(|(_, api_version)| plurals.contains(&(api_version.clone(), info.plural.to_owned())));
     let (version, api_version) = api_version?;
     let reading = match (info.group, info.kind) {
-        ("", "Secret" | "ConfigMap") => Reading::OnDemand,
+        ("", "Secret" | "ConfigMap") | TRUST_BUNDLES => Reading::OnDemand,
         _ => Reading::Whole,
     };
     let resource = ApiResource {

@@ -13,17 +13,18 @@ use kube::{Api, Client, api::DynamicObject};
 use source::names::Resolver;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use translate::{Diagnostic, Placement, Settings, Statuses, Translation, Translator};
+use translate::{Capabilities, Diagnostic, Placement, Settings, Statuses, Translation, Translator};
 
 use crate::{
     cluster::Cluster,
-    discovery::{ServedKinds, served_kinds},
+    discovery::{ServedKinds, TRUST_BUNDLES, served_kinds},
     events::Announcer,
     leader::{Election, Leadership, LeaseOptions},
     limits::{CHANGE_QUEUE, DEBOUNCE_LONGEST, DEBOUNCE_QUIET, DISCOVERY_INTERVAL, FETCHES},
     metrics::Counters,
     objects::{Objects, read_fetched},
     plane::{DataPlane, Publication},
+    selectors::Selectors,
     status::{Writer, timely},
     watch::{Change, KindKey, News, Watches},
 };
@@ -83,6 +84,7 @@ pub async fn run<P: DataPlane>(
     tokio::pin!(stop);
     let result = loop {
         engine.writer.start(&engine.objects);
+        let selectors_due = engine.selectors_due();
         tokio::select! {
             () = &mut stop => break Ok(()),
             Some(served) = kinds.recv() => {
@@ -103,6 +105,7 @@ pub async fn run<P: DataPlane>(
                 engine.plane.catch_up().await;
                 engine.renew_statuses();
             }
+            () = wait(selectors_due) => engine.select_pods().await,
             () = engine.resolver.changed() => engine.renew_endpoints().await,
             done = engine.writer.next() => if let Some(done) = done {
                 engine.writer.finish(done, &mut engine.objects);
@@ -152,6 +155,8 @@ async fn discover(client: Client, found: mpsc::Sender<ServedKinds>) {
 struct Engine<P> {
     client: Client,
     settings: Settings,
+    /// Without regard to what the cluster serves.
+    capabilities: Capabilities,
     translator: Translator,
     objects: Objects,
     served: ServedKinds,
@@ -161,6 +166,7 @@ struct Engine<P> {
     writer: Writer,
     announcer: Announcer,
     resolver: Resolver,
+    selectors: Selectors,
     translation: Translation,
     ir: Arc<IrSet>,
     endpoints: Arc<EndpointMap>,
@@ -186,8 +192,10 @@ impl<P: DataPlane> Engine<P> {
         let name = &settings.controller_name;
         let writer = Writer::new(client.clone(), name, Arc::clone(&counters));
         let announcer = Announcer::new(client.clone(), name, instance, Arc::clone(&counters));
+        let selectors = Selectors::new(client.clone(), name);
         Self {
             client,
+            capabilities: settings.capabilities,
             settings,
             translator: Translator::default(),
             objects: Objects::default(),
@@ -197,6 +205,7 @@ impl<P: DataPlane> Engine<P> {
             writer,
             announcer,
             resolver: Resolver::default(),
+            selectors,
             translation: Translation::default(),
             ir: Arc::default(),
             endpoints: Arc::default(),
@@ -217,6 +226,13 @@ impl<P: DataPlane> Engine<P> {
         }
         if self.awaited.is_none() {
             self.awaited = Some(served.keys().copied().collect());
+        }
+        let bundles =
+            self.capabilities.cluster_trust_bundles && served.contains_key(&TRUST_BUNDLES);
+        if bundles != self.settings.capabilities.cluster_trust_bundles {
+            self.settings.capabilities.cluster_trust_bundles = bundles;
+            self.snapshot_changed = true;
+            self.touch();
         }
         self.served = served;
     }
@@ -285,10 +301,22 @@ impl<P: DataPlane> Engine<P> {
         }
         if translate {
             self.renew_statuses();
+            self.select_pods().await;
         }
     }
 
-    /// Reads the Secrets and ConfigMaps that are referred to and not known as they are now.
+    fn selectors_due(&self) -> Option<Instant> {
+        self.leadership.epoch.and_then(|_| self.selectors.due())
+    }
+
+    /// Gives XBackends what their pods are found by; one controller does, the leader.
+    async fn select_pods(&mut self) {
+        if self.leadership.epoch.is_some() {
+            self.selectors.reconcile(self.objects.snapshot(), &self.endpoints).await;
+        }
+    }
+
+    /// Reads the Secrets, ConfigMaps and ClusterTrustBundles that are referred to and not known as they are now.
     async fn fetch(&mut self) {
         let client = &self.client;
         let served = &self.served;
@@ -297,8 +325,11 @@ impl<P: DataPlane> Engine<P> {
                 .iter()
                 .find(|(key, _)| key.0 == &*reference.group && key.1 == &*reference.kind);
             let kind = kind?.1.clone();
-            let api: Api<DynamicObject> =
-                Api::namespaced_with(client.clone(), &reference.namespace, &kind.resource);
+            let api: Api<DynamicObject> = if reference.namespace.is_empty() {
+                Api::all_with(client.clone(), &kind.resource)
+            } else {
+                Api::namespaced_with(client.clone(), &reference.namespace, &kind.resource)
+            };
             Some(async move {
                 let answer = timely(api.get_opt(&reference.name)).await;
                 (reference, kind, answer)
@@ -412,6 +443,7 @@ impl<P: DataPlane> Engine<P> {
         if self.leadership.epoch.is_some() && self.sequence > 0 {
             self.issue().await;
             self.renew_statuses();
+            self.select_pods().await;
         }
     }
 }

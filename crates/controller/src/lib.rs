@@ -19,6 +19,7 @@ pub mod objects;
 pub mod plane;
 pub mod provision;
 pub mod remote;
+pub mod selectors;
 pub mod status;
 pub mod watch;
 

@@ -26,6 +26,12 @@ pub const STATUS_TRIES: usize = 5;
 /// Wait before a status is tried again that could not be written.
 pub const STATUS_RETRY: Duration = Duration::from_secs(5);
 
+/// Services for the pods of XBackends that are being written at a time.
+pub const SELECTOR_WRITES: usize = 16;
+
+/// Wait before such a Service is tried again that could not be written.
+pub const SELECTOR_RETRY: Duration = Duration::from_secs(5);
+
 /// Secrets and ConfigMaps that are being read at a time.
 pub const FETCHES: usize = 16;
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 use api::{
-    EndpointSlice, GATEWAY_GROUP, GATEWAY_X_GROUP, KindInfo, Object, ObjectName, conversion,
+    ClusterTrustBundle, EndpointSlice, GATEWAY_GROUP, GATEWAY_X_GROUP, KindInfo, Object,
+    ObjectName, Resource as _, conversion,
 };
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use serde_json::{Map, Value};
@@ -117,8 +118,7 @@ impl Item {
             && kind != "XMesh";
         let references = source::references(&value, &reference)
             .into_iter()
-            .map(|reference| reference.target)
-            .filter(is_on_demand)
+            .filter_map(|reference| on_demand(reference.target))
             .collect();
         Some(Seen::Whole(Box::new(Self {
             object: decoded.object,
@@ -157,8 +157,15 @@ fn object_ref(group: &str, kind: &str, name: &ObjectName) -> ObjectRef {
     }
 }
 
-fn is_on_demand(reference: &ObjectRef) -> bool {
-    reference.group.is_empty() && matches!(&*reference.kind, "Secret" | "ConfigMap")
+/// The reference, if it is to an object that is read on demand.
+fn on_demand(reference: ObjectRef) -> Option<ObjectRef> {
+    match (&*reference.group, &*reference.kind) {
+        ("", "Secret" | "ConfigMap") => Some(reference),
+        (ClusterTrustBundle::GROUP, ClusterTrustBundle::KIND) => {
+            Some(ObjectRef { namespace: "".into(), ..reference })
+        }
+        _ => None,
+    }
 }
 
 /// What changed since it was last asked for.

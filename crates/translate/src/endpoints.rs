@@ -191,7 +191,7 @@ fn owner<'a>(meta: &'a ObjectMeta, snapshot: &Snapshot) -> Option<&'a str> {
 }
 
 /// The headless Service by which a cluster finds the pods of an XBackend (GEP-4894): to be made
-/// with a generated name beside it, and owned by it. `None` for one that selects no pods.
+/// beside it under a name of the maker's, and owned by it. `None` for one that selects no pods.
 pub fn selector_service(backend: &XBackend) -> Option<Service> {
     let selector = backend.spec.endpoint_selector.as_ref()?;
     let is_one = backend.spec.r#type == XBackendType::EndpointSelector;

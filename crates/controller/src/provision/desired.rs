@@ -94,7 +94,7 @@ impl<'a> Common<'a> {
 }
 
 /// The value of [`OWNER_LABEL`] for a controller name.
-pub(super) fn owner_label(controller_name: &str) -> String {
+pub fn owner_label(controller_name: &str) -> String {
     let cleaned: String = controller_name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '_' })

@@ -22,7 +22,8 @@ use ir::ObjectRef;
 use translate::{AddressFact, Plan};
 
 pub use desired::desired;
-pub use name::{base_name, label_value, service_name};
+pub use desired::owner_label;
+pub use name::{base_name, label_value, owned_name, service_name};
 pub use object::{KINDS, Kind, Object};
 pub use run::{Identities, ProvisionError, Provisioner};
 

@@ -41,6 +41,15 @@ pub fn label_value(name: &str) -> String {
     format!("{}-{}", head.trim_end_matches(['-', '.', '_']), hash(&[name]))
 }
 
+/// The name, as a DNS label, of what is made once for the object that has this UID.
+pub fn owned_name(object: &str, uid: &str) -> String {
+    let mut name: String =
+        if object.starts_with(|c: char| c.is_ascii_lowercase()) { "" } else { "x-" }.to_owned();
+    name.extend(object.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }));
+    name.truncate(LABEL_MAX - HASH_LENGTH - 1);
+    format!("{}-{}", name.trim_end_matches('-'), hash(&[uid]))
+}
+
 /// The name of the Service for one request. It does not depend on the other requests, so that
 /// an address that comes or goes moves no other. `nth` counts requests that are equal.
 pub fn service_name(base: &str, request: &AddressRequest, nth: usize) -> String {

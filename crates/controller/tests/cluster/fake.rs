@@ -2,7 +2,12 @@
 //! lists, watches with and without streaming lists, metadata only, and writes under a resource
 //! version.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -30,7 +35,10 @@ const KINDS: &[(&str, &str, &str, &str)] = &[
     ("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass"),
     ("gateway.networking.k8s.io", "v1", "gateways", "Gateway"),
     ("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute"),
+    ("gateway.networking.k8s.io", "v1", "backendtlspolicies", "BackendTLSPolicy"),
     ("gateway.networking.k8s.io", "v1alpha2", "tcproutes", "TCPRoute"),
+    ("gateway.networking.x-k8s.io", "v1alpha1", "xbackends", "XBackend"),
+    ("certificates.k8s.io", "v1beta1", "clustertrustbundles", "ClusterTrustBundle"),
 ];
 
 /// Longest wait for something that must happen.
@@ -54,6 +62,8 @@ pub(crate) struct State {
     /// Runs before the next write of a status.
     before_status: Option<Hook>,
     no_streaming: bool,
+    /// Plurals of kinds that are not served yet.
+    pub(crate) unserved: BTreeSet<&'static str>,
 }
 
 impl State {
@@ -191,10 +201,16 @@ impl Fake {
         let accept = parts.headers.get("accept").and_then(|value| value.to_str().ok());
         let names_only = accept.is_some_and(|accept| accept.contains("PartialObjectMetadata"));
         self.with(|state| state.requests.push((parts.method.clone(), path.clone())));
-        if let Some(found) = discovery(&path) {
+        let kinds: Vec<_> = {
+            let state = self.lock();
+            KINDS.iter().filter(|kind| !state.unserved.contains(kind.2)).collect()
+        };
+        if let Some(found) = discovery(&path, &kinds) {
             return json_answer(StatusCode::OK, &found);
         }
-        let Some(place) = Place::parse(&path) else { return status(404, "NotFound") };
+        let place =
+            Place::parse(&path).filter(|place| kinds.iter().any(|kind| kind.2 == place.plural));
+        let Some(place) = place else { return status(404, "NotFound") };
         if place.name.is_empty() && parts.method == Method::GET {
             if query.contains("watch=") {
                 return self.watch(place, &query, names_only);
@@ -408,10 +424,10 @@ fn shown(object: &Value, names_only: bool) -> Value {
     })
 }
 
-fn discovery(path: &str) -> Option<Value> {
+fn discovery(path: &str, kinds: &[&(&str, &str, &str, &str)]) -> Option<Value> {
     if path == "/apis" {
         let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (group, version, ..) in KINDS.iter().filter(|kind| !kind.0.is_empty()) {
+        for (group, version, ..) in kinds.iter().filter(|kind| !kind.0.is_empty()) {
             let versions = groups.entry(group).or_default();
             if !versions.contains(version) {
                 versions.push(version);
@@ -428,11 +444,11 @@ fn discovery(path: &str) -> Option<Value> {
         return Some(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }));
     }
     let api_version = path.strip_prefix("/apis/").or(path.strip_prefix("/api/"))?;
-    let own = |kind: &&(&str, &str, &str, &str)| match kind.0 {
+    let own = |kind: &&&(&str, &str, &str, &str)| match kind.0 {
         "" => kind.1 == api_version,
         group => format!("{group}/{}", kind.1) == api_version,
     };
-    let resources: Vec<Value> = KINDS
+    let resources: Vec<Value> = kinds
         .iter()
         .filter(own)
         .map(|kind| {
