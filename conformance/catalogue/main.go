@@ -1,4 +1,4 @@
-// Command catalogue prints, as JSON, every test that the suite holds and every feature that exists.
+// Command catalogue prints, as JSON, every test that the suite holds, every test of ours, and every feature that exists.
 //
 // The suite skips a test without a word when a feature of it is not claimed, and a misspelt feature is not claimed.
 // So what ran is compared with this list.
@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"portcullis.dev/cluster/conformance/own"
 	// The package that holds the suite's manifests: named here so that its version is pinned with the others.
 	_ "sigs.k8s.io/gateway-api/conformance"
 	"sigs.k8s.io/gateway-api/conformance/tests"
@@ -22,7 +23,9 @@ type test struct {
 	Profiles    []string               `json:"profiles"`
 	Mesh        bool                   `json:"mesh"`
 	Provisional bool                   `json:"provisional"`
-	Parallel    bool                   `json:"parallel"`
+	// Own: it is a test of ours.
+	Own      bool `json:"own"`
+	Parallel bool `json:"parallel"`
 }
 
 type catalogue struct {
@@ -44,16 +47,10 @@ func main() {
 	all := catalogue{Features: features.SetsToNamesSet(features.AllFeatures).Difference(mesh).UnsortedList()}
 	slices.Sort(all.Features)
 	for _, t := range tests.ConformanceTests {
-		entry := test{
-			Name: t.ShortName, Features: t.Features, Profiles: []string{},
-			Mesh: mesh.HasAny(t.Features...), Provisional: t.Provisional, Parallel: t.Parallel,
-		}
-		for _, p := range profiles {
-			if p.CoreFeatures.Union(p.ExtendedFeatures).HasAll(t.Features...) {
-				entry.Profiles = append(entry.Profiles, string(p.Name))
-			}
-		}
-		all.Tests = append(all.Tests, entry)
+		all.Tests = append(all.Tests, entry(t, mesh.HasAny(t.Features...), false))
+	}
+	for _, t := range own.Tests {
+		all.Tests = append(all.Tests, entry(t, false, true))
 	}
 	slices.SortFunc(all.Tests, func(a, b test) int {
 		if a.Name < b.Name {
@@ -64,4 +61,17 @@ func main() {
 	if err := json.NewEncoder(os.Stdout).Encode(all); err != nil {
 		panic(err)
 	}
+}
+
+func entry(t suite.ConformanceTest, mesh, own bool) test {
+	found := test{
+		Name: t.ShortName, Features: t.Features, Profiles: []string{},
+		Mesh: mesh, Provisional: t.Provisional, Parallel: t.Parallel, Own: own,
+	}
+	for _, p := range profiles {
+		if p.CoreFeatures.Union(p.ExtendedFeatures).HasAll(t.Features...) {
+			found.Profiles = append(found.Profiles, string(p.Name))
+		}
+	}
+	return found
 }

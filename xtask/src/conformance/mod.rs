@@ -87,7 +87,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
     let catalogue = Catalogue::read(&tools.join("catalogue.json"))?;
     let chosen = catalogue.choose(root, args)?;
     if args.list {
-        chosen.tests.iter().for_each(|test| println!("{test}"));
+        chosen.all().for_each(|test| println!("{test}"));
         return Ok(());
     }
     let output = root.join(args.output());
@@ -121,10 +121,14 @@ fn on_target(
     target.apply_crds(tools)?;
     // Held until the suite has ended: an inline controller ends when it is dropped.
     let _controller = if args.no_install { None } else { install::install(root, args, target)? };
-    let outcome = suite::run(root, args, tools, catalogue, chosen, target)?;
+    let run = |part| suite::run(root, args, tools, catalogue, chosen, part, target);
+    let mut outcome = output::Outcome::default();
+    for part in suite::PARTS.iter().filter(|part| !part.tests(chosen).is_empty()) {
+        outcome.add(run(*part)?);
+    }
     let verdict = verdict::Verdict::of(chosen, &outcome);
     verdict.print();
-    println!("log: {}", args.output().join("suite.log").display());
+    println!("logs: {}", args.output().display());
     if !verdict.is_good() {
         bail!("conformance: not passed");
     }

@@ -51,7 +51,7 @@ pub(super) struct Event {
 }
 
 /// What a run told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) tests: BTreeMap<String, Seen>,
     /// The root: its errors are those of setting up and cleaning up.
@@ -60,6 +60,26 @@ pub(super) struct Outcome {
     pub(super) ended_well: bool,
     /// The last lines, for a suite that broke off.
     pub(super) last_lines: Vec<String>,
+}
+
+impl Outcome {
+    /// Takes in the run that came after, if there was one before.
+    pub(super) fn add(&mut self, next: Self) {
+        if self.root.result.is_none() && self.tests.is_empty() && self.last_lines.is_empty() {
+            *self = next;
+            return;
+        }
+        self.tests.extend(next.tests);
+        self.root.result = match (self.root.result, next.root.result) {
+            (Some(Verdict::Passed), last) => last,
+            (first, Some(_)) => first,
+            (_, None) => None,
+        };
+        self.root.seconds += next.root.seconds;
+        self.root.errors.extend(next.root.errors);
+        self.ended_well &= next.ended_well;
+        self.last_lines.extend(next.last_lines);
+    }
 }
 
 #[derive(Default)]

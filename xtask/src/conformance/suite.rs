@@ -10,6 +10,7 @@ use super::{
 use crate::step;
 use anyhow::{Context as _, ensure};
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
@@ -19,10 +20,45 @@ use std::{
 /// The suite waits for minutes on what does not come; all its tests together are done in far less.
 const LONGEST_RUN: &str = "90m";
 
+/// Seconds. How long a namespace takes to vanish says nothing about an implementation; the suite's 30 seconds are short for a machine that does other things as well.
+const CLEANUP_WAIT: &str = "DeleteTimeout:180";
+
 /// Seconds. A run while one works should fail sooner than one that a report is made of; only shorter waits are allowed then.
 const SHORTER_WAITS: &str = "NamespacesMustBeReady:120;GatewayMustHaveAddress:45;\
     GatewayMustHaveCondition:45;ListenerSetMustHaveCondition:45;HTTPRouteMustHaveCondition:30;\
     RouteMustHaveParents:30";
+
+/// The two programs with tests: their flags and what they print are the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Upstream,
+    Own,
+}
+
+pub(super) const PARTS: [Part; 2] = [Part::Upstream, Part::Own];
+
+impl Part {
+    pub(super) fn tests(self, chosen: &Chosen) -> &BTreeSet<String> {
+        match self {
+            Self::Upstream => &chosen.upstream,
+            Self::Own => &chosen.own,
+        }
+    }
+
+    fn binary(self) -> &'static str {
+        match self {
+            Self::Upstream => "conformance.test",
+            Self::Own => "own.test",
+        }
+    }
+
+    fn log(self) -> &'static str {
+        match self {
+            Self::Upstream => "suite.log",
+            Self::Own => "own.log",
+        }
+    }
+}
 
 pub(super) fn run(
     root: &Path,
@@ -30,8 +66,10 @@ pub(super) fn run(
     tools: &Path,
     catalogue: &Catalogue,
     chosen: &Chosen,
+    part: Part,
     target: &Target,
 ) -> anyhow::Result<Outcome> {
+    let tests = part.tests(chosen);
     let output = root.join(args.output());
     let report = output.join("report.yaml");
     if report.exists() {
@@ -41,28 +79,33 @@ pub(super) fn run(
     // If we are killed, the kernel ends it.
     let mut command = target.command("setpriv");
     command.args(["--pdeathsig", "KILL", "sh", "-c", "exec \"$0\" \"$@\" 2>&1"]);
-    command.arg(tools.join("conformance.test"));
-    command.args(flags(root, args, catalogue, chosen)?);
-    command.arg(format!("-report-output={}", report.display()));
+    command.arg(tools.join(part.binary()));
+    command.args(flags(root, args, catalogue, chosen, tests)?);
+    if part == Part::Upstream {
+        command.arg(format!("-report-output={}", report.display()));
+    }
     command.current_dir(&output).stdin(Stdio::null()).stdout(Stdio::piped());
-    println!("\n==> {} tests of {}", chosen.tests.len(), chosen.profiles.join(", "));
+    match part {
+        Part::Upstream => println!("\n==> {} tests of {}", tests.len(), chosen.profiles.join(", ")),
+        Part::Own => println!("\n==> {} tests of ours", tests.len()),
+    }
     let mut child = command.spawn().context("cannot start the suite")?;
     let lines = BufReader::new(child.stdout.take().context("the suite has no standard output")?);
-    let mut log = File::create(output.join("suite.log"))?;
+    let mut log = File::create(output.join(part.log()))?;
     let mut reader = Reader::default();
     for line in lines.split(b'\n') {
         let line = line.context("cannot read what the suite prints")?;
         log.write_all(&line)?;
         log.write_all(b"\n")?;
         if let Some(Event { test, result, seconds }) = reader.line(&String::from_utf8_lossy(&line))
-            && chosen.tests.contains(&test)
+            && tests.contains(&test)
         {
             println!("    {:4}  {seconds:>6.1} s  {test}", result.word());
         }
     }
     let status = child.wait()?;
     let outcome = reader.finish(status.success());
-    if chosen.complete && report.exists() {
+    if part == Part::Upstream && chosen.complete && report.exists() {
         keep_report(root, args, &report)?;
     }
     Ok(outcome)
@@ -73,11 +116,12 @@ fn flags(
     args: &Args,
     catalogue: &Catalogue,
     chosen: &Chosen,
+    tests: &BTreeSet<String>,
 ) -> anyhow::Result<Vec<String>> {
     // The package holds other tests, which need its sources.
     let mut pattern = "^TestConformance$".to_owned();
     if !chosen.complete {
-        let names: Vec<&str> = chosen.tests.iter().map(String::as_str).collect();
+        let names: Vec<&str> = tests.iter().map(String::as_str).collect();
         pattern = format!("{pattern}/^({})$", names.join("|"));
     }
     let mut flags = vec![
@@ -95,9 +139,8 @@ fn flags(
         format!("-version={}", version(root)?),
         format!("-mode={}", mode(args)),
     ];
-    if !chosen.complete {
-        flags.push(format!("-timeout-config-overrides={SHORTER_WAITS}"));
-    }
+    let shorter = if chosen.complete { "" } else { SHORTER_WAITS };
+    flags.push(format!("-timeout-config-overrides={CLEANUP_WAIT};{shorter}"));
     if args.assume_all_features {
         flags.push(format!("-supported-features={}", catalogue.features.join(",")));
     }

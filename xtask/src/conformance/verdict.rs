@@ -24,7 +24,7 @@ pub(super) struct Verdict {
 impl Verdict {
     pub(super) fn of(chosen: &Chosen, outcome: &Outcome) -> Self {
         let mut verdict = Self { seconds: outcome.root.seconds, ..Self::default() };
-        for test in &chosen.tests {
+        for test in chosen.all() {
             verdict.add(test, outcome.tests.get(test));
         }
         let root_failed = outcome.root.result != Some(Result::Passed) || !outcome.ended_well;
@@ -105,7 +105,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn seen(result: Option<Result>) -> Seen {
         Seen { result, ..Seen::default() }
@@ -119,7 +119,8 @@ mod tests {
 
     fn chosen(tests: &[&str]) -> Chosen {
         Chosen {
-            tests: tests.iter().map(|test| (*test).to_owned()).collect(),
+            upstream: tests.iter().map(|test| (*test).to_owned()).collect(),
+            own: BTreeSet::new(),
             profiles: Vec::new(),
             complete: true,
         }
