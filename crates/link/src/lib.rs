@@ -35,6 +35,13 @@ pub mod server;
 mod tls;
 pub mod wire;
 
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use tokio::net::TcpListener;
+
 pub use authority::{Authority, AuthorityError, Identity, Lifetimes};
 pub use client::{Client, ClientError, ClientOptions, LinkStatus, Source, Update};
 pub use name::{GatewayUid, ProxyName};
@@ -43,3 +50,19 @@ pub use server::{
     Config, Event, PublishError, Role, Server, ServerError, ServerOptions, SessionId,
 };
 pub use tls::TlsError;
+
+/// Listens at an address; `[::]` means every address, also on a machine without IPv6.
+///
+/// # Errors
+/// When it cannot be bound.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let error = match TcpListener::bind(address).await {
+        Ok(listener) => return Ok(listener),
+        Err(error) => error,
+    };
+    let taken = [ErrorKind::AddrInUse, ErrorKind::PermissionDenied].contains(&error.kind());
+    if taken || address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        return Err(error);
+    }
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+}

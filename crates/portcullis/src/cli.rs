@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{CommonFlags, Flags, GatewayFlags, LinkFlags};
+use crate::config::{ClusterFlags, CommonFlags, Flags, GatewayFlags, LinkFlags};
 
 /// A Kubernetes Gateway API implementation in one binary: a folder of YAML in, HTTP traffic out,
 /// every decision explained.
@@ -100,72 +100,10 @@ pub(crate) struct ProxyArgs {
     pub(crate) common: CommonFlags,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ControllerArgs {
-    /// Carry the traffic of all Gateways in this process, on the addresses of --address
-    #[arg(long, env = "PORTCULLIS_INLINE", hide_env_values = true)]
-    pub(crate) inline: bool,
-
-    /// The API server and who we are to it; default that of KUBECONFIG, of the home directory, or
-    /// of the pod
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-
-    /// The context of the kubeconfig; default the current one
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-
-    /// The namespace of the lease by which one of several controllers leads; default that of the
-    /// pod, or of the context
-    #[arg(
-        long,
-        env = "PORTCULLIS_LEASE_NAMESPACE",
-        hide_env_values = true,
-        value_name = "NAMESPACE"
-    )]
-    pub(crate) lease_namespace: Option<String>,
-
-    /// The name of that lease
-    #[arg(
-        long,
-        env = "PORTCULLIS_LEASE_NAME",
-        hide_env_values = true,
-        default_value = "portcullis-controller",
-        value_name = "NAME"
-    )]
-    pub(crate) lease_name: String,
-
-    /// Tells this controller from the others; default POD_NAME, or host name and process
-    #[arg(long, env = "POD_NAME", hide_env_values = true, value_name = "NAME")]
-    pub(crate) identity: Option<String>,
-
-    /// Where proxies are listened to
-    #[arg(
-        long,
-        env = "PORTCULLIS_LINK_ADDRESS",
-        hide_env_values = true,
-        default_value = "0.0.0.0:9443",
-        value_name = "HOST:PORT"
-    )]
-    pub(crate) link_address: std::net::SocketAddr,
-
-    /// Where proxies find the controllers: a Service in front of all of them
-    #[arg(
-        long,
-        env = "PORTCULLIS_LINK_SERVICE",
-        hide_env_values = true,
-        default_value = "portcullis-controller.portcullis-system.svc:9443",
-        value_name = "HOST:PORT"
-    )]
-    pub(crate) link_service: String,
-
-    /// Where proxies find this very controller while it leads; default its link-service
-    #[arg(long, env = "POD_IP", hide_env_values = true, value_name = "IP")]
-    pub(crate) own_address: Option<std::net::IpAddr>,
-
-    /// The image of proxies; default localhost/portcullis and this version
-    #[arg(long, env = "PORTCULLIS_PROXY_IMAGE", hide_env_values = true, value_name = "REFERENCE")]
-    pub(crate) proxy_image: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
 
     #[command(flatten)]
     pub(crate) gateways: GatewayFlags,

@@ -3,9 +3,12 @@
 //! It is read once, in `main`, and printed by `portcullis config show` with where each value
 //! came from. What belongs to users of the gateway is in their objects, never here.
 
+mod cluster;
+mod parse;
+
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,7 +19,21 @@ use link::ProxyName;
 use serde::Deserialize;
 use translate::AddressPool;
 
+pub(crate) use cluster::ClusterFlags;
+use cluster::{default_lease_identity, default_own_address};
+use parse::{
+    parse_access_log, parse_controller, parse_controllers, parse_count, parse_duration,
+    parse_folder, parse_host_and_port, parse_ip, parse_log_format, parse_log_level, parse_loopback,
+    parse_name, parse_number, parse_offset, parse_optional, parse_pools, parse_proxy_name,
+    parse_size, parse_socket, parse_switch,
+};
+
+use crate::command::install::default_image;
+
 pub(crate) const CONTROLLER_NAME: &str = "portcullis.dev/gateway-controller";
+
+/// As `deploy/manifests/controller.yaml` has it in the namespace of its own choice.
+const LINK_SERVICE: &str = "portcullis-controller.portcullis-system.svc:9443";
 
 /// The flags of all commands that run something; each command takes the groups it needs.
 #[derive(Args, Clone, Debug, Default)]
@@ -25,6 +42,8 @@ pub(crate) struct Flags {
     pub(crate) gateways: GatewayFlags,
     #[command(flatten)]
     pub(crate) link: LinkFlags,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
     #[command(flatten)]
     pub(crate) common: CommonFlags,
 }
@@ -176,6 +195,16 @@ struct FileConfig {
     identity: Option<Text>,
     state_dir: Option<Text>,
     proxy_name: Option<Text>,
+    inline: Option<Text>,
+    kubeconfig: Option<Text>,
+    context: Option<Text>,
+    lease_namespace: Option<Text>,
+    lease_name: Option<Text>,
+    lease_identity: Option<Text>,
+    link_address: Option<Text>,
+    link_service: Option<Text>,
+    own_address: Option<Text>,
+    proxy_image: Option<Text>,
     metrics_address: Option<Text>,
     admin_address: Option<Text>,
     workers: Option<Text>,
@@ -198,6 +227,7 @@ struct FileConfig {
 #[serde(untagged)]
 enum Text {
     List(Vec<String>),
+    Switch(bool),
     Number(i64),
     One(String),
 }
@@ -206,6 +236,7 @@ impl From<Text> for String {
     fn from(text: Text) -> Self {
         match text {
             Text::List(list) => list.join(","),
+            Text::Switch(on) => on.to_string(),
             Text::Number(number) => number.to_string(),
             Text::One(text) => text,
         }
@@ -226,6 +257,16 @@ pub(crate) struct Config {
     pub(crate) identity: Setting<Option<PathBuf>>,
     pub(crate) state_dir: Setting<Option<PathBuf>>,
     pub(crate) proxy_name: Setting<ProxyName>,
+    pub(crate) inline: Setting<bool>,
+    pub(crate) kubeconfig: Setting<Option<PathBuf>>,
+    pub(crate) context: Setting<Option<String>>,
+    pub(crate) lease_namespace: Setting<Option<String>>,
+    pub(crate) lease_name: Setting<String>,
+    pub(crate) lease_identity: Setting<String>,
+    pub(crate) link_address: Setting<SocketAddr>,
+    pub(crate) link_service: Setting<String>,
+    pub(crate) own_address: Setting<Option<IpAddr>>,
+    pub(crate) proxy_image: Setting<String>,
     pub(crate) log_format: Setting<LogFormat>,
     pub(crate) log_level: Setting<String>,
     pub(crate) access_log: Setting<AccessLogTarget>,
@@ -281,6 +322,7 @@ impl Config {
         let memory = default_max_memory().to_string();
         let proxy_name = default_proxy_name();
         let list = |values: &Option<Vec<String>>| values.as_ref().map(|list| list.join(","));
+        let inline = flags.cluster.inline.then(|| true.to_string());
         /// One setting: the flag and the key of the file have its name.
         macro_rules! pick {
             ($group:ident.$name:ident, $default:expr, $parse:expr) => {
@@ -302,6 +344,16 @@ impl Config {
             identity: pick!(link.identity, "", parse_folder),
             state_dir: pick!(link.state_dir, "", parse_folder),
             proxy_name: pick!(link.proxy_name, &proxy_name, parse_proxy_name),
+            inline: pick!(inline, inline, "false", parse_switch),
+            kubeconfig: pick!(cluster.kubeconfig, "", parse_folder),
+            context: pick!(cluster.context, "", parse_optional),
+            lease_namespace: pick!(cluster.lease_namespace, "", parse_optional),
+            lease_name: pick!(cluster.lease_name, "portcullis-controller", parse_name),
+            lease_identity: pick!(cluster.lease_identity, &default_lease_identity(), parse_name),
+            link_address: pick!(cluster.link_address, "0.0.0.0:9443", parse_socket),
+            link_service: pick!(cluster.link_service, LINK_SERVICE, parse_host_and_port),
+            own_address: pick!(cluster.own_address, &default_own_address(), parse_ip),
+            proxy_image: pick!(cluster.proxy_image, &default_image(), parse_name),
             log_format: pick!(common.log_format, "text", parse_log_format),
             log_level: pick!(common.log_level, "info", parse_log_level),
             access_log: pick!(common.access_log, "-", parse_access_log),
@@ -339,6 +391,16 @@ impl Config {
             row("identity", &self.identity),
             row("state-dir", &self.state_dir),
             row("proxy-name", &self.proxy_name),
+            row("inline", &self.inline),
+            row("kubeconfig", &self.kubeconfig),
+            row("context", &self.context),
+            row("lease-namespace", &self.lease_namespace),
+            row("lease-name", &self.lease_name),
+            row("lease-identity", &self.lease_identity),
+            row("link-address", &self.link_address),
+            row("link-service", &self.link_service),
+            row("own-address", &self.own_address),
+            row("proxy-image", &self.proxy_image),
             row("log-format", &self.log_format),
             row("log-level", &self.log_level),
             row("access-log", &self.access_log),
@@ -401,129 +463,6 @@ fn read_file(path: &Path) -> Result<FileConfig> {
         .with_context(|| format!("configuration file {} cannot be read", path.display()))?;
     toml::from_str(&text)
         .with_context(|| format!("configuration file {} is not valid", path.display()))
-}
-
-fn parse_optional(text: &str) -> Result<Option<String>> {
-    Ok((!text.is_empty()).then(|| text.to_owned()))
-}
-
-fn parse_pools(text: &str) -> Result<Vec<AddressPool>> {
-    text.split(',')
-        .map(|part| {
-            parse_pool(part.trim()).with_context(|| {
-                format!("\"{part}\" is neither `*`, an IP address nor a CIDR such as 127.0.0.0/24")
-            })
-        })
-        .collect()
-}
-
-fn parse_pool(text: &str) -> Option<AddressPool> {
-    if text == "*" {
-        return Some(AddressPool::Any);
-    }
-    text.parse().map(AddressPool::Ip).or_else(|_| text.parse().map(AddressPool::Network)).ok()
-}
-
-fn parse_offset(text: &str) -> Result<u16> {
-    text.parse().context("use a number from 0 to 65535")
-}
-
-fn parse_socket(text: &str) -> Result<SocketAddr> {
-    text.parse().context("use an IP address and a port, such as 127.0.0.1:9180 or [::1]:9180")
-}
-
-fn parse_loopback(text: &str) -> Result<SocketAddr> {
-    let address = parse_socket(text)?;
-    if !address.ip().is_loopback() {
-        bail!("the admin address must be a loopback address, such as 127.0.0.1:9181");
-    }
-    Ok(address)
-}
-
-fn parse_count(text: &str) -> Result<usize> {
-    match text.parse() {
-        Ok(count) if count > 0 => Ok(count),
-        Ok(_) | Err(_) => bail!("use a number from 1"),
-    }
-}
-
-fn parse_number(text: &str) -> Result<usize> {
-    text.parse().context("use a number from 0")
-}
-
-/// Bytes, as a number with one of Kubernetes' binary or decimal suffixes.
-fn parse_size(text: &str) -> Result<usize> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match text.strip_prefix(digits) {
-        Some("") => Some(1),
-        Some("k") => Some(1_000),
-        Some("M") => Some(1_000_000),
-        Some("G") => Some(1_000_000_000),
-        Some("Ki") => Some(1 << 10),
-        Some("Mi") => Some(1 << 20),
-        Some("Gi") => Some(1usize << 30),
-        Some(_) | None => None,
-    };
-    let number = digits.parse::<usize>().ok();
-    number
-        .zip(unit)
-        .and_then(|(number, unit)| number.checked_mul(unit))
-        .context("use a number of bytes, such as 512Mi or 2Gi")
-}
-
-fn parse_controller(text: &str) -> Result<String> {
-    match text.split_once('/') {
-        Some((domain, path)) if domain.contains('.') && !path.is_empty() => Ok(text.to_owned()),
-        _ => bail!("a controller name is a domain and a path, such as {CONTROLLER_NAME}"),
-    }
-}
-
-fn parse_controllers(text: &str) -> Result<Vec<String>> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    parts
-        .map(|part| match part.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(part.to_owned())
-            }
-            _ => bail!("use a host and a port, such as controller.example:9443 or [::1]:9443"),
-        })
-        .collect()
-}
-
-fn parse_folder(text: &str) -> Result<Option<PathBuf>> {
-    Ok((!text.is_empty()).then(|| text.into()))
-}
-
-fn parse_proxy_name(text: &str) -> Result<ProxyName> {
-    ProxyName::new(text).context("use letters, digits, `-`, `_` and `.`, such as a pod's name")
-}
-
-fn parse_log_format(text: &str) -> Result<LogFormat> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        _ => bail!("use text or json"),
-    }
-}
-
-fn parse_log_level(text: &str) -> Result<String> {
-    crate::observe::log::filter(text)?;
-    Ok(text.to_owned())
-}
-
-fn parse_access_log(text: &str) -> Result<AccessLogTarget> {
-    match text {
-        "" => bail!("use `-`, `off` or a file"),
-        "-" => Ok(AccessLogTarget::Stdout),
-        "off" => Ok(AccessLogTarget::Off),
-        path => Ok(AccessLogTarget::File(path.into())),
-    }
-}
-
-/// Durations in the Gateway API's own form (GEP-2257).
-fn parse_duration(text: &str) -> Result<Duration> {
-    api::duration::parse(text)
-        .with_context(|| "use a duration such as 500ms, 10s or 1m30s".to_owned())
 }
 
 /// The name of the Pod, else of the host.

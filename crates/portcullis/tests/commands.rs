@@ -58,6 +58,37 @@ fn settings_come_from_flag_environment_file_and_default_in_this_order() {
 }
 
 #[test]
+fn settings_of_a_controller_come_from_the_same_places() {
+    let folder = Folder::with(&[(
+        "portcullis.toml",
+        "inline = true\nlease-name = \"from-file\"\nlink-service = \"file.example:1\"\n",
+    )]);
+    let file = folder.file("portcullis.toml");
+    let output = run(
+        &["config", "show", "-o", "json", "--own-address", "10.0.0.7"],
+        &[
+            ("PORTCULLIS_CONFIG", file.to_str().expect("a path")),
+            ("PORTCULLIS_LEASE_NAME", "from-environment"),
+            ("POD_NAME", "controller-0"),
+            ("POD_IP", "10.0.0.8"),
+        ],
+    );
+    let shown: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let setting = |name: &str| {
+        let text = |field: &str| shown[name][field].as_str().expect("text").to_owned();
+        (text("value"), text("from"))
+    };
+    assert_eq!(setting("inline").0, "true");
+    assert_eq!(setting("lease-name").0, "from-environment");
+    assert_eq!(setting("link-service").0, "file.example:1");
+    assert_eq!(setting("own-address"), ("10.0.0.7".into(), "flag --own-address".into()));
+    assert_eq!(setting("lease-identity"), ("controller-0".into(), "default".into()));
+    let refused = run(&["config", "show", "--link-address", "nowhere"], &[]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(text.contains("link-address") && text.contains("IP address"), "{text}");
+}
+
+#[test]
 fn an_unknown_setting_in_the_file_is_refused() {
     let folder = Folder::with(&[("portcullis.toml", "wrokers = 3\n")]);
     let file = folder.file("portcullis.toml");

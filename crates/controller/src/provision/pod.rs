@@ -144,15 +144,13 @@ fn container(common: &Common<'_>) -> Value {
 
 fn arguments(common: &Common<'_>) -> Vec<String> {
     let parameters = &common.plan.parameters;
-    let service = parameters.service.clone().unwrap_or_default();
-    let first_family = service.ip_families.first().map(|family| &**family);
-    let metrics = if first_family == Some("IPv6") { "[::]" } else { "0.0.0.0" };
     let mut arguments = vec![
         "proxy".to_owned(),
         format!("--controller={}", common.settings.controller),
         format!("--identity={IDENTITY_DIR}"),
         format!("--state-dir={STATE_DIR}"),
-        format!("--metrics-address={metrics}:{METRICS_PORT}"),
+        // Both families: the kubelet asks at the pod's first address, whichever that is of.
+        format!("--metrics-address=[::]:{METRICS_PORT}"),
     ];
     let logging = parameters.logging.clone().unwrap_or_default();
     let drain = parameters.drain.clone().unwrap_or_default();

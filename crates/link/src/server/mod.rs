@@ -133,7 +133,7 @@ impl Server {
         let ServerOptions { listen, authority, role } = options;
         let tls = Tls::new(&authority)?;
         let bind_error = |source| ServerError::Bind { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(bind_error)?;
+        let listener = crate::listen(listen).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let (events, received) = mpsc::channel(EVENT_QUEUE);
         let shared = Arc::new(Shared {

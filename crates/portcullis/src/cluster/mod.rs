@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use translate::{BackendAddresses, Capabilities, Placement, Settings};
 
 use crate::{
-    cli::ControllerArgs,
     config::Config,
     render::report::{self, Report},
     serve::{self, End, Local, Shared},
@@ -29,14 +28,16 @@ use crate::{
 use inline::Inline;
 
 /// Runs until a signal ends it. Must run inside a `LocalSet`.
-pub(crate) async fn run(args: &ControllerArgs, config: &Config) -> Result<ExitCode> {
+pub(crate) async fn run(config: &Config) -> Result<ExitCode> {
     let counters = Arc::new(Counters::default());
     let shown = Arc::clone(&counters);
     let shown: serve::RenderCounters = Rc::new(move || shown.render());
-    let mut running = serve::start(config, args.inline, Some(shown)).await?;
+    let mut running = serve::start(config, config.inline.value, Some(shown)).await?;
     let shared = running.shared.clone();
-    let cluster = Cluster::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
-    let options = options(args, config, &cluster);
+    let cluster =
+        Cluster::connect(config.kubeconfig.value.as_deref(), config.context.value.as_deref())
+            .await?;
+    let options = options(config, &cluster);
     let (sender, view) = watch::channel(View::default());
     running.answer();
     let (proxy, published) = (shared.proxy.clone(), Rc::clone(&shared.published));
@@ -48,13 +49,13 @@ pub(crate) async fn run(args: &ControllerArgs, config: &Config) -> Result<ExitCo
     );
     let mut ending = End::Graceful;
     let stop = async { ending = running.end().await };
-    if args.inline {
+    if config.inline.value {
         let proxy = proxy.context("the workers did not start")?;
         let own = cluster.own_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let plane = Inline::new(Local::new(proxy, published, vec![own]));
         controller::run(cluster, options, plane, counters, sender, stop).await?;
     } else {
-        let plane = remote(args, config, &cluster).await?;
+        let plane = remote(config, &cluster).await?;
         controller::run(cluster, options, plane, counters, sender, stop).await?;
     }
     told.abort();
@@ -62,42 +63,42 @@ pub(crate) async fn run(args: &ControllerArgs, config: &Config) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn options(args: &ControllerArgs, config: &Config, cluster: &Cluster) -> Options {
-    let own_link = args.own_address.map(|ip| SocketAddr::new(ip, args.link_address.port()));
+fn options(config: &Config, cluster: &Cluster) -> Options {
+    let port = config.link_address.value.port();
+    let own_link = config.own_address.value.map(|ip| SocketAddr::new(ip, port));
     Options {
-        settings: settings(args, config),
+        settings: settings(config),
         lease: Some(LeaseOptions {
-            namespace: lease_namespace(args, cluster),
-            name: args.lease_name.clone(),
-            identity: args.identity.clone().unwrap_or_else(identity),
-            address: own_link.filter(|_| !args.inline).map(|own| own.to_string()),
+            namespace: lease_namespace(config, cluster),
+            name: config.lease_name.value.clone(),
+            identity: config.lease_identity.value.clone(),
+            address: own_link.filter(|_| !config.inline.value).map(|own| own.to_string()),
         }),
     }
 }
 
-fn lease_namespace(args: &ControllerArgs, cluster: &Cluster) -> String {
-    args.lease_namespace.clone().unwrap_or_else(|| cluster.namespace().to_owned())
+fn lease_namespace(config: &Config, cluster: &Cluster) -> String {
+    config.lease_namespace.value.clone().unwrap_or_else(|| cluster.namespace().to_owned())
 }
 
 /// Gateways in pods of their own.
-async fn remote(args: &ControllerArgs, config: &Config, cluster: &Cluster) -> Result<Remote> {
-    let image = args.proxy_image.clone();
+async fn remote(config: &Config, cluster: &Cluster) -> Result<Remote> {
     let provision = controller::provision::Settings {
         controller_name: config.controller_name.value.clone(),
-        image: image.unwrap_or_else(crate::command::install::default_image),
+        image: config.proxy_image.value.clone(),
         image_pull_policy: None,
-        controller: args.link_service.clone(),
+        controller: config.link_service.value.clone(),
     };
     let options = RemoteOptions {
-        listen: args.link_address,
-        namespace: lease_namespace(args, cluster),
+        listen: config.link_address.value,
+        namespace: lease_namespace(config, cluster),
         provision,
     };
     Ok(Remote::start(cluster.client(), options).await?)
 }
 
-fn settings(args: &ControllerArgs, config: &Config) -> Settings {
-    let provisions = !args.inline;
+fn settings(config: &Config) -> Settings {
+    let provisions = !config.inline.value;
     let defaults = Settings::default();
     let capabilities = Capabilities {
         infrastructure: provisions,
@@ -115,12 +116,6 @@ fn settings(args: &ControllerArgs, config: &Config) -> Settings {
         backend_addresses: BackendAddresses::Restricted,
         ..defaults
     }
-}
-
-/// Host name and process: a container that is started anew in its pod keeps both.
-fn identity() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}_{}", host.trim(), std::process::id())
 }
 
 /// Keeps what the health and admin endpoints show up to date, and logs what is found.

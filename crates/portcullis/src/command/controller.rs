@@ -17,13 +17,14 @@ pub(crate) fn run(args: &ControllerArgs, matches: &ArgMatches) -> Result<ExitCod
         config::{Config, Flags},
     };
 
-    let (gateways, common) = (args.gateways.clone(), args.common.clone());
-    let config = Config::load(&Flags { gateways, common, ..Flags::default() }, matches)?;
+    let ControllerArgs { cluster: flags, gateways, common } = args.clone();
+    let flags = Flags { cluster: flags, gateways, common, ..Flags::default() };
+    let config = Config::load(&flags, matches)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the event loop of the control thread cannot be started")?;
-    LocalSet::new().block_on(&runtime, cluster::run(args, &config))
+    LocalSet::new().block_on(&runtime, cluster::run(&config))
 }
 
 /// A build that leaves the Kubernetes client out.

@@ -224,7 +224,8 @@ impl Running {
 }
 
 async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+    let bound = link::listen(address).await;
+    bound.with_context(|| {
         format!("{setting} {address} cannot be bound; choose another with --{setting}")
     })
 }
