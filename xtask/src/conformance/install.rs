@@ -50,6 +50,7 @@ pub(super) fn install(
     let binary = binary(root, args)?;
     let mut controller = None;
     if args.inline {
+        remove_installed(target)?;
         apply(target, &class(&args.class))?;
         controller = Some(start_inline(root, args, &binary, target)?);
     } else {
@@ -60,6 +61,13 @@ pub(super) fn install(
     }
     wait_for_class(args, target, controller.as_mut())?;
     Ok(controller)
+}
+
+/// A controller of an earlier run in pods would look after the same Gateways.
+fn remove_installed(target: &Target) -> anyhow::Result<()> {
+    let delete =
+        ["delete", "namespace", "portcullis-system", "--ignore-not-found", "--timeout=180s"];
+    step::run_shown(target.kubectl(&delete), &format!("kubectl {}", delete.join(" ")))
 }
 
 fn binary(root: &Path, args: &Args) -> anyhow::Result<PathBuf> {
