@@ -169,7 +169,7 @@ impl Default for Limits {
             udp_flows: 10_000,
             udp_flows_per_source: 1_000,
             udp_idle: Duration::from_secs(60),
-            udp_replies: 1_000,
+            udp_replies: 100,
             head: http1::Limits::default(),
         }
     }

@@ -247,6 +247,28 @@ fn a_client_that_never_answers_gets_only_so_many_replies() {
 }
 
 #[test]
+fn a_client_that_answers_gets_as_many_replies_as_there_are() {
+    let limits = Limits { udp_replies: 4, ..Limits::default() };
+    let (plane, mut config) = udp(limits, 1, &[("a", 1)]);
+    let storm = UdpEcho::answering("a", 10);
+    config.service("a", &[storm.addr()]);
+    plane.apply(&mut config);
+    let socket = client(plane.address());
+    socket.send(b"x").unwrap();
+    let mut space = [0u8; 16];
+    socket.recv(&mut space).unwrap();
+    // Only who got the reply at that address can know when to send this.
+    socket.send(b"y").unwrap();
+    eventually("the storm behind the answer", || {
+        (socket.recv(&mut space).unwrap() == 3 && &space[..3] == b"a:y").then_some(())
+    });
+    for _ in 1..10 {
+        assert_eq!(socket.recv(&mut space).unwrap(), 3);
+        assert_eq!(&space[..3], b"a:y");
+    }
+}
+
+#[test]
 fn a_datagram_from_a_port_of_ours_does_not_go_round() {
     let (plane, mut config, echo) = simple(Limits::default());
     // A second UDP port, and a socket that speaks from it as a forger would.
