@@ -9,15 +9,14 @@
     reason = "helpers of tests stop the test"
 )]
 
-mod corpus_cases;
 mod invariants;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use corpus_cases::Case;
 use http1::{Asked, Limits, Method};
 use invariants::run::{Outcome, Pieces, requests, responses};
+use testkit::corpus::{self, Case};
 
 /// What is wrong with an outcome, if it is not the expected one.
 fn mismatch(outcome: &Outcome, expect: &str) -> Option<String> {
@@ -86,7 +85,7 @@ fn asked(text: &str) -> (Method, Option<Vec<u8>>) {
 
 fn cases(prefix: &str) -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    corpus_cases::cases(&folder, prefix)
+    corpus::cases(&folder, prefix)
 }
 
 /// Ways to cut a stream; each case must come out the same in all of them.

@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod certs;
+pub mod corpus;
 pub mod folder;
 pub mod gate;
 pub mod golden;

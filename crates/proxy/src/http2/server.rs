@@ -173,7 +173,7 @@ async fn handshake(worker: &Worker, wire: &Wire<Stream>, timer: &Slot) -> Option
     .await
 }
 
-fn builder(limits: &Limits) -> Builder {
+pub(super) fn builder(limits: &Limits) -> Builder {
     let mut builder = Builder::new();
     let header_list = u32::try_from(limits.http2_header_list).unwrap_or(u32::MAX);
     let resets = usize::try_from(limits.http2_resets).unwrap_or(usize::MAX);
@@ -337,7 +337,7 @@ async fn serve_request(
     let read = read_head(worker, &parts, body.is_end_stream(), &mut scratch);
     let is_head = parts.method == http::Method::HEAD;
     drop(parts);
-    let client = ClientStream::new(session.secure, body, answer);
+    let client = ClientStream::new(session.secure, body, answer, &worker.limits);
     let mut connection = Connection {
         worker: Rc::clone(worker),
         stream: Stream::Http2(Box::new(client)),

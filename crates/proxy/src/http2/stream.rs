@@ -9,9 +9,11 @@ use std::{
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::HeaderMap;
+use http1::UnderscoreNames;
 
 use crate::{
     http2::{head, io_error},
+    limits::Limits,
     stream::Multiplexed,
 };
 
@@ -24,6 +26,8 @@ enum Answer {
 
 pub(crate) struct ClientStream {
     secure: bool,
+    /// Whether names with an underscore pass in trailers; those of heads are the parser's matter.
+    keep_underscore_names: bool,
     body: Body,
     answer: Answer,
     /// The last head said that it is the whole response.
@@ -122,8 +126,19 @@ pub(super) fn finish(
 }
 
 impl ClientStream {
-    pub(super) fn new(secure: bool, body: RecvStream, answer: SendResponse<Bytes>) -> Self {
-        Self { secure, body: Body::new(body), answer: Answer::Waiting(answer), head_ended: false }
+    pub(super) fn new(
+        secure: bool,
+        body: RecvStream,
+        answer: SendResponse<Bytes>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            secure,
+            keep_underscore_names: limits.head.underscore_names == UnderscoreNames::Allow,
+            body: Body::new(body),
+            answer: Answer::Waiting(answer),
+            head_ended: false,
+        }
     }
 
     /// Whether the connection is protected.
@@ -138,7 +153,8 @@ impl ClientStream {
 
     /// Trailers of the request, when it ended.
     pub(crate) fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.body.trailers()
+        let keep = self.keep_underscore_names;
+        self.body.trailers().filter(move |(name, _)| keep || !name.contains(&b'_'))
     }
 
     /// Sends an interim head.

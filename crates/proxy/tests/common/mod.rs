@@ -18,6 +18,7 @@ use proxy::{AccessLog, Limits, Proxy, ProxyConfig, ProxyHandle};
 use testkit::ports::Port;
 use tokio::runtime::Runtime;
 
+pub mod corpus;
 mod l4;
 mod tls;
 

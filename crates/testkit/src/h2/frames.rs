@@ -75,6 +75,44 @@ impl Frame {
         bytes
     }
 
+    /// The whole frames at the beginning of `bytes`.
+    #[must_use]
+    pub fn all(mut bytes: &[u8]) -> Vec<Self> {
+        let mut frames = Vec::new();
+        while let Some((frame, rest)) = Self::first(bytes) {
+            frames.push(frame);
+            bytes = rest;
+        }
+        frames
+    }
+
+    /// The frame at the beginning of `bytes`, and what follows it.
+    fn first(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, rest) = bytes.split_at_checked(9)?;
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+        let stream = u32::from_be_bytes([header[5] & 0x7f, header[6], header[7], header[8]]);
+        let (payload, rest) = rest.split_at_checked(usize::try_from(length).expect("a length"))?;
+        Some((Self { kind: header[3], flags: header[4], stream, payload: payload.to_vec() }, rest))
+    }
+
+    /// The status of a response's head whose first field is `:status`, as encoders write it that
+    /// have no table entry for it: by static index, or literal (RFC 7541 6.1 and 6.2, Huffman codes
+    /// of digits from its appendix B).
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        const INDEXED: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
+        match *self.payload.first()? {
+            byte @ 0x88..=0x8e => INDEXED.get(usize::from(byte - 0x88)).copied(),
+            0x08 | 0x18 | 0x48 => {
+                let length = *self.payload.get(1)?;
+                let text = self.payload.get(2..2 + usize::from(length & 0x7f))?;
+                let digits = if length < 0x80 { text.to_vec() } else { huffman_digits(text)? };
+                std::str::from_utf8(&digits).ok()?.parse().ok()
+            }
+            _ => None,
+        }
+    }
+
     /// The error code of RST_STREAM (at 0) or GOAWAY (at 4).
     #[must_use]
     pub fn code(&self) -> u32 {
@@ -86,13 +124,13 @@ impl Frame {
 
 /// A field block: every field literal, without indexing and without Huffman codes (RFC 7541 6.2.2).
 #[must_use]
-pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub fn block<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: &[(N, V)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in fields {
         out.push(0);
-        for text in [name, value] {
+        for text in [name.as_ref(), value.as_ref()] {
             integer(&mut out, text.len());
-            out.extend(text.as_bytes());
+            out.extend(text);
         }
     }
     out
@@ -117,6 +155,25 @@ fn prepare(stream: &TcpStream) {
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
     stream.set_nodelay(true).expect("no delay");
+}
+
+/// Digits in Huffman codes: those of 0, 1 and 2 have five bits, the others six.
+fn huffman_digits(text: &[u8]) -> Option<Vec<u8>> {
+    let bits = text.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+    let mut left = text.len().checked_mul(8).filter(|left| *left <= 64)?;
+    let mut digits = Vec::new();
+    while left >= 5 && digits.len() < 3 {
+        let five = u8::try_from(bits >> (left - 5) & 0x1f).ok()?;
+        if five < 3 {
+            digits.push(b'0' + five);
+            left -= 5;
+        } else {
+            let six = u8::try_from(bits >> left.checked_sub(6)? & 0x3f).ok()?;
+            digits.push(b'3' + six.checked_sub(0x19).filter(|digit| *digit < 7)?);
+            left -= 6;
+        }
+    }
+    Some(digits)
 }
 
 /// A connection that speaks frames.
@@ -197,17 +254,10 @@ impl RawH2 {
     }
 
     fn parsed(&mut self) -> Option<Frame> {
-        let header = self.received.get(..9)?;
-        let length =
-            usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
-        let stream = u32::from_be_bytes([header[5] & 0x7f, header[6], header[7], header[8]]);
-        let (kind, flags) = (header[3], header[4]);
-        if self.received.len() < 9 + length {
-            return None;
-        }
-        let mut frame: Vec<u8> = self.received.drain(..9 + length).collect();
-        let payload = frame.split_off(9);
-        Some(Frame { kind, flags, stream, payload })
+        let (frame, rest) = Frame::first(&self.received)?;
+        let used = self.received.len() - rest.len();
+        self.received.drain(..used);
+        Some(frame)
     }
 
     /// The next frame that `wanted` accepts; `None` at the end of the connection.
@@ -228,16 +278,7 @@ impl RawH2 {
             self.received.extend_from_slice(&piece[..count]);
         }
         self.stream.set_nonblocking(false).expect("a mode");
-        let mut rest = &self.received[..];
-        while let Some(header) = rest.get(..9) {
-            if header[3] == kind::GOAWAY {
-                return true;
-            }
-            let length =
-                usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
-            rest = rest.get(9 + length..).unwrap_or_default();
-        }
-        false
+        Frame::all(&self.received).iter().any(|frame| frame.kind == kind::GOAWAY)
     }
 
     /// How the peer ended a stream or the connection: RST_STREAM, GOAWAY, or END_STREAM; `None` when it just closed.

@@ -1,9 +1,11 @@
 //! HTTP/2 for tests: a client on the crate `h2`, a backend that records, and raw frames for what no client would send.
 
+pub mod backend;
 mod client;
 mod duplex;
 mod frames;
 mod recorder;
+pub mod script;
 
 pub use client::{Answer, Client, Error};
 pub use duplex::Duplex;

@@ -1,18 +1,36 @@
-//! The cases of a corpus folder; the format is described in `tests/corpus/README.md`. Shared with
-//! the data plane, which sends the same bytes over sockets.
+//! Cases of bad input in text files: one reader for the corpora of all crates.
+//!
+//! A file is a list of blocks, separated by empty lines; a line that starts with `#` is a comment.
+//! Each block is one case or one family of cases: `name: …`, `input: …`, `each: …` (alternatives,
+//! separated by blanks, that take the place of `{}`; `\x00..\x08` is every byte between) and
+//! `expect: …`; `asked:` and `reached:` have the meaning that the corpus's README gives them.
+//! Escapes: `\r \n \t \s \\ \xNN`, `\_` for a blank that separates words, and `\{text*count}` for repetition.
 
 use std::path::Path;
 
-#[derive(Debug, Default)]
-pub(crate) struct Case {
-    pub(crate) name: String,
-    pub(crate) input: Vec<u8>,
-    pub(crate) expect: String,
-    pub(crate) asked: String,
+/// One input and what becomes of it.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    /// The sentence of its block, with the number of the alternative behind a slash.
+    pub name: String,
+    /// The input with its escapes, for corpora whose inputs are words.
+    pub text: String,
+    /// The input as bytes.
+    pub input: Vec<u8>,
+    /// The answer.
+    pub expect: String,
+    /// For answers of backends: what was asked.
+    pub asked: String,
+    /// What reached the other side.
+    pub reached: String,
 }
 
-/// Reads the escapes of the corpus: `\r \n \t \s \\ \xNN \{text*count}`.
-fn unescape(text: &str) -> Vec<u8> {
+/// Reads the escapes of a corpus; `\_` is a blank like `\s`.
+///
+/// # Panics
+/// On an escape that does not exist.
+#[must_use]
+pub fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
@@ -23,7 +41,7 @@ fn unescape(text: &str) -> Vec<u8> {
             'r' => out.push(b'\r'),
             'n' => out.push(b'\n'),
             't' => out.push(b'\t'),
-            's' => out.push(b' '),
+            's' | '_' => out.push(b' '),
             '\\' => out.push(b'\\'),
             'x' => {
                 out.push(u8::from_str_radix(&rest[at + 2..at + 4], 16).expect("two hex digits"));
@@ -44,15 +62,15 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
-/// The alternatives of a line `each:`, where `\x00..\x08` stands for every byte between.
-fn alternatives(line: &str) -> Vec<Vec<u8>> {
+/// The alternatives of a line `each:`, with their escapes.
+fn alternatives(line: &str) -> Vec<String> {
     let mut all = Vec::new();
     for word in line.split_whitespace() {
         match word.split_once("..").map(|(a, b)| (unescape(a), unescape(b))) {
             Some((a, b)) if a.len() == 1 && b.len() == 1 => {
-                all.extend((a[0]..=b[0]).map(|byte| vec![byte]));
+                all.extend((a[0]..=b[0]).map(|byte| format!("\\x{byte:02x}")));
             }
-            Some(_) | None => all.push(unescape(word)),
+            Some(_) | None => all.push(word.to_owned()),
         }
     }
     all
@@ -70,34 +88,39 @@ fn load(path: &Path) -> Vec<Case> {
             let found = lines.iter().find_map(|l| l.strip_prefix(key)?.strip_prefix(": "));
             found.map(str::to_owned)
         };
-        let known = ["name", "input", "expect", "asked", "each"];
+        let known = ["name", "input", "expect", "asked", "each", "reached"];
         for line in &lines {
             let key = line.split(':').next().unwrap_or_default();
             assert!(known.contains(&key), "{}: unknown line {line}", path.display());
         }
         let name = value("name").expect("a name");
         let template = value("input").expect("an input");
-        let expect = value("expect").expect("an outcome");
+        let expect = value("expect").unwrap_or_else(|| panic!("{name}: no outcome"));
         let asked = value("asked").unwrap_or_default();
-        let (before, after) = match template.split_once("{}") {
-            Some((before, after)) => (unescape(before), Some(unescape(after))),
-            None => (unescape(&template), None),
-        };
+        let reached = value("reached").unwrap_or_default();
         let each = value("each").map(|e| alternatives(&e));
-        assert_eq!(each.is_some(), after.is_some(), "{name}: each and {{}} go together");
-        for (at, middle) in each.unwrap_or_else(|| vec![Vec::new()]).into_iter().enumerate() {
-            let mut input = before.clone();
-            input.extend_from_slice(&middle);
-            input.extend_from_slice(after.as_deref().unwrap_or_default());
-            let name = format!("{name}/{at}");
-            cases.push(Case { name, input, expect: expect.clone(), asked: asked.clone() });
+        assert_eq!(each.is_some(), template.contains("{}"), "{name}: each and {{}} go together");
+        for (at, middle) in each.unwrap_or_else(|| vec![String::new()]).into_iter().enumerate() {
+            let text = template.replacen("{}", &middle, 1);
+            cases.push(Case {
+                name: format!("{name}/{at}"),
+                input: unescape(&text),
+                text,
+                expect: expect.clone(),
+                asked: asked.clone(),
+                reached: reached.clone(),
+            });
         }
     }
     cases
 }
 
-/// The cases of the files whose name starts with `prefix`, in order.
-pub(crate) fn cases(folder: &Path, prefix: &str) -> Vec<Case> {
+/// The cases of the files `PREFIX*.txt` of a folder, in order.
+///
+/// # Panics
+/// When a file is not as the module describes it.
+#[must_use]
+pub fn cases(folder: &Path, prefix: &str) -> Vec<Case> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .expect("the corpus")
         .map(|e| e.expect("an entry").path())
