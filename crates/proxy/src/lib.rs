@@ -43,6 +43,9 @@ pub use upstream::endpoints::EndpointStatus;
 /// Parsers of what clients send before anything is known of them, for the fuzz targets.
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::http2::bridge::{
+        Message, Outcome, backend as http2_backend, client as http2_client,
+    };
     use crate::{
         l4::proxy_protocol::{Parsed, parse},
         tls::client_hello::{Peek, peek},

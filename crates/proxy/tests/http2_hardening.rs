@@ -216,7 +216,6 @@ fn a_body_that_stops_is_408_and_harms_no_other_stream() {
     assert_eq!(recorder.wait_for(1).len(), 1, "the half request never becomes whole");
 }
 
-
 #[test]
 fn a_client_that_ignores_our_goodbye_is_left_behind() {
     let limits = Limits { keep_alive: Duration::from_millis(100), ..Limits::default() };

@@ -70,11 +70,7 @@ fn request(case: &Case) -> (&'static str, &'static str) {
 
 /// One answer of the backend, whole or byte by byte. Where the answer is wrong by itself the
 /// backend leaves the connection open: not using it again is the proxy's choice.
-fn run(
-    case: &Case,
-    bytewise: bool,
-    (plane, recorder): &(Plane, Recorder),
-) -> Result<(), String> {
+fn run(case: &Case, bytewise: bool, (plane, recorder): &(Plane, Recorder)) -> Result<(), String> {
     let ends = case.expect.starts_with("partial") || case.expect.starts_with("cut");
     let reply = Reply::new().read_body();
     let size = if bytewise { 1 } else { case.input.len() };

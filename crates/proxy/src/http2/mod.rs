@@ -4,10 +4,12 @@
 //! turns HTTP/2 fields into that form and back, so that there is one parser, one matcher, one set
 //! of filters and one serialiser, whichever protocol either side speaks. [`server`] drives a
 //! client's connection and [`stream`] is one of its requests; [`backend`] and [`pool`] are the same
-//! towards endpoints; [`websocket`] is the one upgrade that HTTP/2 knows. [`wire`] joins the writes of many streams and meters what the peer sends
-//! ([`frames`]).
+//! towards endpoints; [`websocket`] is the one upgrade that HTTP/2 knows. [`wire`] joins the writes
+//! of many streams and meters what the peer sends ([`frames`]). [`bridge`] is all of it without
+//! sockets, for the fuzz targets.
 
 pub(crate) mod backend;
+pub(crate) mod bridge;
 mod frames;
 pub(crate) mod head;
 pub(crate) mod pool;

@@ -209,7 +209,7 @@ pub(crate) async fn start(
 
 /// The connection's window is that of all its streams together: a client that reads slowly must
 /// not stop the responses of others.
-fn builder(limits: &Limits) -> Builder {
+pub(super) fn builder(limits: &Limits) -> Builder {
     let mut builder = Builder::new();
     let header_list = u32::try_from(limits.http2_header_list).unwrap_or(u32::MAX);
     let streams = usize::try_from(limits.http2_streams).unwrap_or(usize::MAX);

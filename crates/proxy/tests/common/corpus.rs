@@ -63,9 +63,9 @@ pub fn check(promise: &str, request: &Recorded) -> Result<(), String> {
         let value = testkit::corpus::unescape(value);
         let trailers = &request.body.trailers;
         let same = match name.strip_prefix("trailer:") {
-            Some(name) => trailers
-                .iter()
-                .any(|(n, v)| n.eq_ignore_ascii_case(name) && v.as_bytes() == value),
+            Some(name) => {
+                trailers.iter().any(|(n, v)| n.eq_ignore_ascii_case(name) && v.as_bytes() == value)
+            }
             None if name == "body" => request.body.content == value,
             None if name == "trailers" => trailers.len().to_string().as_bytes() == value,
             None => {

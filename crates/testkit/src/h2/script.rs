@@ -121,8 +121,10 @@ fn base(name: &str) -> Option<&'static [(&'static str, &'static str)]> {
 
 /// The fields after the words' changes.
 fn edited(base: &[(&str, &str)], words: &[&str]) -> Vec<Field> {
-    let mut fields: Vec<Field> =
-        base.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
+    let mut fields: Vec<Field> = base
+        .iter()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect();
     for word in words.iter().filter(|word| !["open", "end", "part"].contains(word)) {
         if let Some(name) = word.strip_prefix('-') {
             let name = unescape(name);
