@@ -103,7 +103,7 @@ impl Strike<'_> {
         }
         let begun = Instant::now();
         let mut attacker = Generator::attacker(contender, self)?;
-        attacker.wait_ready(Duration::from_secs(30))?;
+        attacker.wait_ready(Duration::from_secs(60))?;
         let ready = Instant::now();
         let victim = match victim {
             Some(victim) => victim,

@@ -5,15 +5,18 @@ use std::{rc::Rc, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout},
 };
 
 const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nhost: localhost\r\n\r\n";
+/// How long all of them stay at least, however long it took to open them.
+const STAY: Duration = Duration::from_secs(5);
 /// For the answer to one request.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Connections that make a request and stay until the end, or until the proxy closes them.
 pub(super) async fn hold(options: &Options, until: Instant, struck: &Shared) -> anyhow::Result<()> {
+    let (ready, opened) = tokio::sync::watch::channel(until);
     let mut tasks = Vec::new();
     for _ in 0..options.connections {
         let Ok(mut stream) = connect(options.address, None, struck).await else { continue };
