@@ -140,7 +140,7 @@ impl Default for Limits {
             replay: 64 * 1024,
             buffer_initial: 16 * 1024,
             buffer_largest: 128 * 1024,
-            scratch_kept: 64,
+            scratch_kept: 128,
             mirror_backlog: 256 * 1024,
             mirrors: 256,
             pool_per_endpoint: 256,

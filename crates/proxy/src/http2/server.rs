@@ -318,7 +318,8 @@ impl Driver {
         }
         let progress = InProgress::new(&session);
         tokio::task::spawn_local(async move {
-            serve_request(&session, request, answer).await;
+            // In a box of its own: the runtime moves a task's whole future when it ends.
+            Box::pin(serve_request(&session, request, answer)).await;
             drop(progress);
         });
     }
