@@ -23,17 +23,25 @@ pub(super) async fn hold(options: &Options, until: Instant, struck: &Shared) -> 
         if exchange(&mut stream, struck).await {
             struck.borrow_mut().answered += 1;
         }
-        let struck = Rc::clone(struck);
+        let (struck, mut opened) = (Rc::clone(struck), opened.clone());
         tasks.push(tokio::task::spawn_local(async move {
             let mut buffer = [0; 512];
             let closed =
                 async { while matches!(stream.read(&mut buffer).await, Ok(count) if count > 0) {} };
-            if timeout_at(until, closed).await.is_ok() {
-                struck.borrow_mut().ended += 1;
+            let over = async {
+                // It fails when nobody is left who could say more.
+                drop(opened.changed().await);
+                let until = *opened.borrow();
+                tokio::time::sleep_until(until).await;
+            };
+            tokio::select! {
+                () = closed => struck.borrow_mut().ended += 1,
+                () = over => {}
             }
         }));
     }
     println!("ready");
+    ready.send_replace(until.max(Instant::now() + STAY));
     for task in tasks {
         task.await?;
     }
