@@ -8,6 +8,7 @@ mod bench;
 mod cluster;
 mod codegen;
 mod conformance;
+mod differential;
 mod fuzz;
 mod image;
 mod step;
@@ -53,6 +54,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Send the corpora of bad input to Portcullis, nginx, HAProxy and Envoy, and write
+    /// docs/hardening-peers.md; installs the peers that are missing.
+    Differential {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Build what ships: the `dist` profile.
     Dist,
     /// An image of what ships, linked statically, or of a given binary, as an archive; needs no daemon.
@@ -85,6 +92,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Codegen { check } => codegen::run(check),
         Task::FuzzSmoke { seconds } => fuzz::run(&root, seconds),
         Task::Bench { args } => bench::run(&root, &args),
+        Task::Differential { args } => differential::run(&root, &args),
         Task::Dist => bench::dist(&root),
         Task::Image(args) => image::run(&root, &args),
         Task::Cluster { action } => cluster::run(&root, action),

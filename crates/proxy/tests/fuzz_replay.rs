@@ -1,6 +1,7 @@
 //! Replays the corpora of the fuzz targets, and those of HTTP/2, on a stable toolchain.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test fails by a panic and then names its input"
 )]

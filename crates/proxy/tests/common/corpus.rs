@@ -70,7 +70,7 @@ pub fn check(promise: &str, request: &Recorded) -> Result<(), String> {
             None if name == "trailers" => trailers.len().to_string().as_bytes() == value,
             None => {
                 let values: Vec<&str> = request.head.all(name).collect();
-                values.len() == 1 && values[0].as_bytes() == value
+                matches!(values.as_slice(), [only] if only.as_bytes() == value)
             }
         };
         if !same {
