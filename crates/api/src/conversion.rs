@@ -135,10 +135,11 @@ fn convert_fields(
         "HTTPRoute" | "GRPCRoute" => {
             let rules = child(object, "spec").and_then(|spec| spec.get_mut("rules"));
             let rules = rules.and_then(Value::as_array_mut);
+            let age = Age::Unknown;
             for (index, rule) in rules.into_iter().flatten().enumerate() {
                 let path = format!("spec.rules[{index}].sessionPersistence");
                 if let Some(rule) = rule.as_object_mut() {
-                    convert_persistence(rule, &path, notes);
+                    convert_persistence(rule, &path, age, notes);
                 }
             }
         }
@@ -146,7 +147,8 @@ fn convert_fields(
         "XBackendTrafficPolicy" => {
             if let Some(spec) = child(object, "spec") {
                 convert_target_ref(spec, notes);
-                convert_persistence(spec, "spec.sessionPersistence", notes);
+                let age = if old_kind == kind { Age::Unknown } else { Age::Old };
+                convert_persistence(spec, "spec.sessionPersistence", age, notes);
             }
         }
         _ => {}
@@ -192,7 +194,7 @@ fn convert_target_ref(spec: &mut Map<String, Value>, notes: &mut Vec<ConversionN
 /// XBackend until 1.6 named its port and reported per parent.
 fn convert_x_backend(object: &mut Map<String, Value>, notes: &mut Vec<ConversionNote>) {
     if let Some(spec) = child(object, "spec") {
-        convert_persistence(spec, "spec.sessionPersistence", notes);
+        convert_persistence(spec, "spec.sessionPersistence", Age::Unknown, notes);
         if let Some(port) = child(spec, "port")
             && let Some(number) = port.remove("port")
         {
@@ -230,15 +232,26 @@ fn convert_listener_set_status(object: &mut Map<String, Value>, notes: &mut Vec<
     }
 }
 
-/// Session persistence until 1.6 had `sessionName`, `idleTimeout` and `cookieConfig`.
+/// Whether a block was written before 1.7.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Old,
+    /// Only its fields can tell.
+    Unknown,
+}
+
+/// Session persistence until 1.6 had `sessionName`, `idleTimeout` and `cookieConfig`, and did not
+/// need a member for its type: what it left out was the implementation's choice.
 fn convert_persistence(
     holder: &mut Map<String, Value>,
     path: &str,
+    age: Age,
     notes: &mut Vec<ConversionNote>,
 ) {
     let Some(persistence) = child(holder, "sessionPersistence") else {
         return;
     };
+    let old = age == Age::Old || OLD_PERSISTENCE.iter().any(|name| persistence.contains_key(*name));
     if persistence.remove("idleTimeout").is_some() {
         notes.push(ConversionNote { path: format!("{path}.idleTimeout"), moved_to: None });
     }
@@ -255,12 +268,17 @@ fn convert_persistence(
         }
         moved(notes, &format!("{path}.sessionName"), &format!("{path}.{member}.name"));
     }
+    let by_cookie = persistence.get("type").is_none_or(|kind| kind.as_str() == Some("Cookie"));
+    if old && by_cookie {
+        persistence.entry("cookie").or_insert_with(|| Value::Object(Map::new()));
+    }
 }
 
+/// Members that 1.7 has no more.
+const OLD_PERSISTENCE: [&str; 3] = ["sessionName", "cookieConfig", "idleTimeout"];
+
 fn is_old_persistence(persistence: &Value) -> bool {
-    ["sessionName", "cookieConfig", "idleTimeout"]
-        .iter()
-        .any(|name| persistence.get(name).is_some())
+    OLD_PERSISTENCE.iter().any(|name| persistence.get(name).is_some())
 }
 
 fn child<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {

@@ -292,3 +292,14 @@ fn locating_falls_back_to_what_exists() {
     assert_eq!(store.locate(&http_route("nobody"), ""), None);
     assert!(store.text("a.yaml").is_some());
 }
+
+#[test]
+fn a_policy_of_old_needs_no_name_for_its_session() {
+    let policy = "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: BackendLBPolicy\n\
+                  metadata:\n  name: old\nspec:\n  targetRef: {group: '', kind: Service, name: app}\n  \
+                  sessionPersistence: {type: Cookie}\n";
+    let (store, load) = fresh(&[("a.yaml", policy)]);
+    let errors = load.issues.iter().filter(|issue| issue.code.severity() == Severity::Error);
+    assert_eq!(errors.count(), 0, "{:?}", load.issues);
+    assert_eq!(store.snapshot().x_backend_traffic_policies.len(), 1);
+}

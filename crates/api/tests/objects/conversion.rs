@@ -156,6 +156,33 @@ fn retired_kinds_are_read_as_their_successors() {
 }
 
 #[test]
+fn an_old_session_by_cookie_needs_no_name() {
+    for written in [json!({"type": "Cookie"}), json!({}), json!({"absoluteTimeout": "1h"})] {
+        let policy = object(
+            "gateway.networking.k8s.io/v1alpha2",
+            "BackendLBPolicy",
+            json!({"targetRef": {"group": "", "kind": "Service", "name": "s"}, "sessionPersistence": written}),
+        );
+        let (newest, _) = api::conversion::to_newest(&policy);
+        assert_eq!(newest["spec"]["sessionPersistence"]["cookie"], json!({}), "{written}");
+        let verdict = api::schema::Validator::new().validate(&mut newest.into_owned());
+        assert!(verdict.is_admitted(), "{written}");
+    }
+    let idle = json!({"rules": [{"sessionPersistence": {"type": "Cookie", "idleTimeout": "5m"}}]});
+    let route = object("gateway.networking.k8s.io/v1", "HTTPRoute", idle);
+    let (newest, _) = api::conversion::to_newest(&route);
+    assert_eq!(newest["spec"]["rules"][0]["sessionPersistence"]["cookie"], json!({}));
+}
+
+#[test]
+fn a_new_session_without_its_member_is_not_mended() {
+    let rules = json!({"rules": [{"sessionPersistence": {"type": "Cookie"}}]});
+    let route = object("gateway.networking.k8s.io/v1", "HTTPRoute", rules);
+    let (newest, _) = api::conversion::to_newest(&route);
+    assert_eq!(newest["spec"]["rules"][0]["sessionPersistence"], json!({"type": "Cookie"}));
+}
+
+#[test]
 fn the_old_x_backend_reports_per_ancestor() {
     let decoded = Object::decode(&json!({
         "apiVersion": "gateway.networking.x-k8s.io/v1alpha1", "kind": "XBackend",
