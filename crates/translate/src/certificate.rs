@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::{GATEWAY_GROUP, ObjectName, Secret, SecretObjectReference};
+use api::{ObjectName, Secret, SecretObjectReference};
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
@@ -56,7 +56,7 @@ impl Store {
     }
 }
 
-/// Follows a reference to a certificate, made by `owner` (a Gateway or ListenerSet). `Ok(None)`
+/// Follows a reference to a certificate, made by `owner` (a Gateway, ListenerSet or XBackend). `Ok(None)`
 /// when it leads out of an open snapshot.
 pub(crate) fn resolve(
     world: &World<'_>,
@@ -77,7 +77,7 @@ pub(crate) fn resolve(
         return Ok(None);
     }
     let permitted = world.grants.permitted(Reference {
-        from_group: GATEWAY_GROUP,
+        from_group: &owner.group,
         from_kind: &owner.kind,
         from_namespace: &owner.namespace,
         to_group: group,

@@ -48,7 +48,7 @@ pub use finish::{
 pub use ir::ObjectRef;
 pub use merge::{merge, render};
 pub use plan::{AddressRequest, Plan, PlannedPort, Reach};
-pub use refs::{LOAD_BALANCING, PROXY_PROTOCOL};
+pub use refs::{LOAD_BALANCING, OUTLIER_EJECTION, PROXY_PROTOCOL};
 pub use settings::{AddressPool, BackendAddresses, Capabilities, Placement, Settings};
 pub use snapshot::{Issues, ObjMap, Snapshot};
 pub use status::{Condition, Status, StatusBody, Statuses};

@@ -24,6 +24,12 @@ pub const TRUSTED_NETWORKS_MAX: usize = 256;
 /// Certificates in one chain; more are refused.
 pub const CHAIN_MAX: usize = 16;
 
+/// Certificates in one bundle of authorities; more are refused.
+pub const AUTHORITIES_MAX: usize = 1024;
+
+/// Bytes of a request body that an authorization service may be shown (`forwardBody.maxSize`).
+pub const AUTH_BODY_BYTES_MAX: u32 = 1 << 20;
+
 /// Names among which the nearest is looked for; with more of them none is suggested.
 pub const HINT_CANDIDATES_MAX: usize = 10_000;
 

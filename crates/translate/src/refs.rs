@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use api::{
-    BackendObjectReference, ObjectName, Service, ServicePort, ServiceType, TransportProtocol,
+    BackendObjectReference, ObjectMeta, ObjectName, Service, ServicePort, ServiceType,
+    TransportProtocol, XBackend,
 };
 use ir::{
-    BackendProtocol, Balance, Cluster, ClusterId, Locality, ObjectRef, Origin, ProxyProtocol,
-    UpstreamTls,
+    BackendProtocol, Balance, Cluster, ClusterId, Locality, ObjectRef, Origin, Outlier,
+    ProxyProtocol, UpstreamTls,
 };
 
 use crate::code::Code;
 use crate::grants::Reference;
 use crate::hint::nearest;
-use crate::kinds::{RouteType, at, service_ref};
+use crate::kinds::{RouteType, at, object_ref, service_ref};
 use crate::session::Session;
 use crate::world::World;
 use crate::x_backend;
@@ -23,6 +24,10 @@ pub const LOAD_BALANCING: &str = "portcullis.dev/load-balancing";
 
 /// Annotation of a Service: the header that tells its endpoints who the client is.
 pub const PROXY_PROTOCOL: &str = "portcullis.dev/proxy-protocol";
+
+/// Annotation of a Service or XBackend: after how many failed attempts in a row an endpoint gets a
+/// pause, or `off`.
+pub const OUTLIER_EJECTION: &str = "portcullis.dev/outlier-ejection";
 
 /// What a reference to a backend means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,6 +269,7 @@ fn plain(service: &Service, name: &ObjectName, port: u16, protocol: BackendProto
         balance: balance(service).unwrap_or_default(),
         locality: locality(service),
         proxy_protocol: proxy_protocol(service).filter(|_| protocol != BackendProtocol::Udp),
+        outlier: outlier(&service.metadata),
         ..Cluster::new(service_ref(name), port, protocol)
     }
 }
@@ -305,7 +311,21 @@ fn parse_proxy_protocol(text: &str) -> Option<ProxyProtocol> {
     }
 }
 
-/// Findings about the annotations of Services.
+/// What the annotation asks for; the default when it is absent or not understood.
+pub(crate) fn outlier(metadata: &ObjectMeta) -> Outlier {
+    let wanted = metadata.annotations.get(OUTLIER_EJECTION).and_then(|text| parse_outlier(text));
+    wanted.unwrap_or_default()
+}
+
+fn parse_outlier(text: &str) -> Option<Outlier> {
+    let consecutive_failures = match text {
+        "off" => None,
+        number => Some(number.parse().ok().filter(|count| *count > 0)?),
+    };
+    Some(Outlier { consecutive_failures, ..Outlier::default() })
+}
+
+/// Findings about the annotations of Services and XBackends.
 pub(crate) fn service_settings(world: &World<'_>) -> Vec<crate::Diagnostic> {
     let mut findings = Vec::new();
     for (name, service) in &world.snapshot.services {
@@ -326,6 +346,24 @@ pub(crate) fn service_settings(world: &World<'_>) -> Vec<crate::Diagnostic> {
             let message = format!("\"{value}\" is no version of the PROXY protocol; use v1 or v2");
             find(PROXY_PROTOCOL, message, "no PROXY header is sent");
         }
+        findings.extend(outlier_finding(&service_ref(name), &service.metadata));
+    }
+    for (name, backend) in &world.snapshot.x_backends {
+        findings.extend(outlier_finding(&object_ref::<XBackend>(name), &backend.metadata));
     }
     findings
+}
+
+fn outlier_finding(object: &Arc<ObjectRef>, metadata: &ObjectMeta) -> Option<crate::Diagnostic> {
+    let value = metadata.annotations.get(OUTLIER_EJECTION)?;
+    if parse_outlier(value).is_some() {
+        return None;
+    }
+    let shown: String = value.chars().take(64).flat_map(char::escape_debug).collect();
+    let message = format!("\"{shown}\" is neither off nor a number of failures above 0");
+    let origin = at(object, &format!("metadata.annotations[{OUTLIER_EJECTION}]"));
+    let code = Code::ServiceSettingInvalid;
+    let finding = crate::Diagnostic::new(code, origin, crate::Target::Nothing, message);
+    let most = Outlier::default().consecutive_failures.unwrap_or_default();
+    Some(finding.with_effect(format!("an endpoint gets a pause after {most} failures in a row")))
 }

@@ -89,12 +89,15 @@ impl Translator {
         let same_surroundings = known.as_ref() == Some(&surroundings);
         self.surroundings = Some(surroundings);
         self.lowered = 0;
-        let world = World::new(snapshot, settings);
+        let mut world = World::new(snapshot, settings);
+        world.identities = x_backend::identities(&world, &mut self.certificates);
         let classes = Classes::new(&world);
         let mut gateways = gateways::lower(&world, &classes, &mut self.certificates);
         self.certificates.turn();
         let routes = self.routes(&world, &gateways, same_surroundings);
-        let certificates = std::mem::take(&mut gateways.certificates);
+        let mut certificates = std::mem::take(&mut gateways.certificates);
+        let shown = world.identities.values().filter_map(|shown| shown.as_ref().ok()?.as_ref());
+        certificates.extend(shown.map(|shown| (shown.id.clone(), Arc::clone(shown))));
         let mut translation = collect(&world, classes, &gateways, &routes);
         keep_used(&mut translation.ir, certificates, world.trust.bundles());
         translation

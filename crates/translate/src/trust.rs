@@ -15,11 +15,9 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::certificate::digest;
 use crate::kinds::{named_ref, whole};
+use crate::limits::AUTHORITIES_MAX;
 use crate::settings::Capabilities;
 use crate::snapshot::Snapshot;
-
-/// Certificates in one bundle; more are refused.
-const AUTHORITIES_MAX: usize = 1024;
 
 /// Why a reference gives no authority.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use crate::policy::traffic::Traffic;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::trust::Trust;
+use crate::x_backend::Identities;
 
 /// The label every namespace has, set by the API server to the namespace's own name.
 pub(crate) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -23,6 +24,8 @@ pub(crate) struct World<'a> {
     pub(crate) secured: Secured<'a>,
     pub(crate) traffic: Traffic<'a>,
     pub(crate) trust: Trust<'a>,
+    /// What XBackends show of us.
+    pub(crate) identities: Identities,
 }
 
 impl<'a> World<'a> {
@@ -34,6 +37,7 @@ impl<'a> World<'a> {
             secured: Secured::new(snapshot),
             traffic: Traffic::new(snapshot, settings),
             trust: Trust::new(snapshot),
+            identities: Identities::new(),
         }
     }
 

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::{
-    BackendObjectReference, BackendProtocol as Wanted, ObjectName, XBackend, XBackendTlsMode,
-    XBackendType,
+    BackendObjectReference, BackendProtocol as Wanted, ObjectName, XBackend, XBackendTls,
+    XBackendTlsMode, XBackendType,
 };
-use ir::{BackendProtocol, Cluster, ClusterId, ObjectRef, UpstreamTls};
+use ir::{BackendProtocol, Certificate, CertificateId, Cluster, ClusterId, ObjectRef, UpstreamTls};
 
+use crate::certificate::{self, Store};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Target};
 use crate::hint::nearest;
 use crate::kinds::{RouteType, at, object_ref, whole};
 use crate::policy::Users;
 use crate::policy::upstream::{self, Asked};
-use crate::refs::{Reached, Refusal, Resolution};
+use crate::refs::{self, Reached, Refusal, Resolution};
 use crate::session::{self, Session};
 use crate::status::{AncestorStatus, Status, StatusBody, Statuses, backend_conditions};
 use crate::world::World;
@@ -76,7 +77,9 @@ pub(crate) fn follow(
         refusal.backend = Some(Arc::clone(&object));
         refusal
     })?;
-    let cluster = Cluster { tls: meaning.tls, ..Cluster::new(object, meaning.port, protocol) };
+    let outlier = refs::outlier(&backend.metadata);
+    let cluster =
+        Cluster { tls: meaning.tls, outlier, ..Cluster::new(object, meaning.port, protocol) };
     Ok(Resolution::Reached(Reached {
         cluster: ClusterId(Arc::new(cluster)),
         own_session: meaning.session,
@@ -195,6 +198,7 @@ fn tls(
     match &tls.mode {
         XBackendTlsMode::None => return Ok(None),
         XBackendTlsMode::ServerOnly if world.settings.capabilities.backend_tls => {}
+        XBackendTlsMode::ClientAndServer if shows_certificates(world) => {}
         mode @ (XBackendTlsMode::ServerOnly | XBackendTlsMode::ClientAndServer) => {
             let message = format!("tls mode {mode} is not served yet");
             return Err(invalid("spec.tls.mode", message));
@@ -204,6 +208,11 @@ fn tls(
             return Err(invalid("spec.tls.mode", message));
         }
     }
+    let identity = if tls.mode == XBackendTlsMode::ClientAndServer {
+        identity(world, object, tls)?
+    } else {
+        None
+    };
     let field = "spec.tls.validation";
     let Some(validation) = &tls.validation else {
         let message = format!("tls mode {} needs validation", tls.mode);
@@ -217,10 +226,56 @@ fn tls(
         first.get_or_insert_with(|| invalid(field, message));
     });
     match (lowered, first) {
-        (Some(tls), _) => Ok(Some(Arc::new(tls))),
+        (Some(tls), _) => Ok(Some(Arc::new(UpstreamTls { client_certificate: identity, ..tls }))),
         (None, Some(problem)) => Err(problem),
         (None, None) => Err(invalid(field, "the validation cannot be used".to_owned())),
     }
+}
+
+fn shows_certificates(world: &World<'_>) -> bool {
+    let capabilities = &world.settings.capabilities;
+    capabilities.backend_tls && capabilities.backend_client_certificate
+}
+
+/// The certificate that is shown to the backend; `None` when the reference leads out of an open
+/// snapshot.
+fn identity(
+    world: &World<'_>,
+    object: &Arc<ObjectRef>,
+    tls: &XBackendTls,
+) -> Result<Option<CertificateId>, Problem> {
+    let field = "spec.tls.clientCertificateRef";
+    let invalid = |message: String| (Code::XBackendInvalid, field.to_owned(), message);
+    if tls.client_certificate_ref.is_none() {
+        let message = "tls mode ClientAndServer needs clientCertificateRef";
+        return Err(invalid(message.to_owned()));
+    }
+    match world.identities.get(object) {
+        Some(Ok(Some(certificate))) => Ok(Some(certificate.id.clone())),
+        Some(Err(refusal)) => Err(invalid(refusal.message.clone())),
+        Some(Ok(None)) | None => Ok(None),
+    }
+}
+
+/// The client certificates that XBackends name, by XBackend.
+pub(crate) type Identities = BTreeMap<Arc<ObjectRef>, Result<Option<Arc<Certificate>>, Refusal>>;
+
+/// Follows the references of all XBackends to client certificates.
+pub(crate) fn identities(world: &World<'_>, store: &mut Store) -> Identities {
+    let mut identities = Identities::new();
+    if !shows_certificates(world) || !world.settings.capabilities.x_backends {
+        return identities;
+    }
+    for (name, backend) in &world.snapshot.x_backends {
+        let tls = backend.spec.tls.as_ref();
+        let tls = tls.filter(|tls| tls.mode == XBackendTlsMode::ClientAndServer);
+        if let Some(reference) = tls.and_then(|tls| tls.client_certificate_ref.as_ref()) {
+            let object = object_ref::<XBackend>(name);
+            let resolved = certificate::resolve(world, store, &object, reference);
+            identities.insert(object, resolved);
+        }
+    }
+    identities
 }
 
 fn speaks(world: &World<'_>, protocol: &Wanted) -> bool {
