@@ -89,6 +89,8 @@ pub enum Locality {
     Any,
     /// Those for the data plane's own zone, as long as there are any.
     PreferZone,
+    /// Those for its own node, else as [`Self::PreferZone`].
+    PreferNode,
 }
 
 impl Cluster {

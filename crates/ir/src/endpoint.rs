@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub zone: Option<Arc<str>>,
     /// Zones whose clients should use it (EndpointSlice hints); empty when there is no hint.
     pub for_zones: Vec<Arc<str>>,
+    /// The same for nodes.
+    pub for_nodes: Vec<Arc<str>>,
     pub state: EndpointState,
 }
 

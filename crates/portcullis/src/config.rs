@@ -184,6 +184,10 @@ pub(crate) struct CommonFlags {
     /// endpoints nearby
     #[arg(long, env = "PORTCULLIS_ZONE", hide_env_values = true, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
+
+    /// Node that the data plane runs on, for Services that prefer endpoints of the same node
+    #[arg(long, env = "PORTCULLIS_NODE", hide_env_values = true, value_name = "NODE")]
+    pub(crate) node: Option<String>,
 }
 
 /// The file form: the long flags as keys.
@@ -220,6 +224,7 @@ struct FileConfig {
     max_connections_per_source: Option<Text>,
     max_memory: Option<Text>,
     zone: Option<Text>,
+    node: Option<Text>,
 }
 
 /// A value of the file, in the form that flags have.
@@ -278,6 +283,7 @@ pub(crate) struct Config {
     /// Bytes; 0 is no bound.
     pub(crate) max_memory: Setting<usize>,
     pub(crate) zone: Setting<Option<String>>,
+    pub(crate) node: Setting<Option<String>>,
 }
 
 /// A value and where it came from.
@@ -363,6 +369,7 @@ impl Config {
             max_connections_per_source: pick!(common.max_connections_per_source, "0", parse_number),
             max_memory: pick!(common.max_memory, &memory, parse_size),
             zone: pick!(common.zone, "", parse_optional),
+            node: pick!(common.node, "", parse_optional),
         };
         if config.drain_min.value > config.drain_deadline.value {
             bail!(
@@ -410,6 +417,7 @@ impl Config {
             row("max-connections-per-source", &self.max_connections_per_source),
             row("max-memory", &self.max_memory),
             row("zone", &self.zone),
+            row("node", &self.node),
         ]
     }
 }

@@ -23,7 +23,8 @@ fn main() -> Result<(), Failure> {
         Some(path) => AccessLog::File(PathBuf::from(path)),
         None => AccessLog::Off,
     };
-    let config = ProxyConfig { workers: 1, limits: Limits::default(), access_log, zone: None };
+    let config =
+        ProxyConfig { workers: 1, limits: Limits::default(), access_log, zone: None, node: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let handle = Proxy::start(config)?;
@@ -84,6 +85,7 @@ fn update(listen: SocketAddr, backend: SocketAddr) -> Update {
         identity: "backend".into(),
         zone: None,
         for_zones: Vec::new(),
+        for_nodes: Vec::new(),
         state: EndpointState::Ready,
     };
     let endpoints = EndpointSet { endpoints: vec![Arc::new(endpoint)] };

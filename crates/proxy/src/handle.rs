@@ -22,7 +22,7 @@ use crate::{
     },
     port::{self, Bound},
     tls::config::TlsConfigs,
-    upstream::endpoints::{EndpointStatus, SharedEndpoints, share},
+    upstream::endpoints::{EndpointStatus, Place, SharedEndpoints, share},
     worker::{self, Command, Generation, Peers, Phase, Start},
 };
 
@@ -35,12 +35,20 @@ pub struct ProxyConfig {
     pub access_log: AccessLog,
     /// The zone that this data plane runs in, for backends that prefer endpoints nearby.
     pub zone: Option<Arc<str>>,
+    /// The node that it runs on, likewise.
+    pub node: Option<Arc<str>>,
 }
 
 impl Default for ProxyConfig {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { workers, limits: Limits::default(), access_log: AccessLog::Off, zone: None }
+        Self {
+            workers,
+            limits: Limits::default(),
+            access_log: AccessLog::Off,
+            zone: None,
+            node: None,
+        }
     }
 }
 
@@ -77,7 +85,7 @@ impl Proxy {
             let start = Start {
                 index,
                 limits: Arc::clone(&limits),
-                zone: config.zone.clone(),
+                place: Place { zone: config.zone.clone(), node: config.node.clone() },
                 peers: Arc::clone(&peers),
                 log: writer.sink(limits.log_batch),
                 commands,

@@ -36,7 +36,7 @@ use crate::{
     timer::{Clock, Deadlines, Slot, thread_woke},
     tls::{config::TlsTable, upstream::UpstreamTable},
     upstream::{
-        endpoints::{ClusterState, EndpointStatus, SharedEndpoints, Upstreams},
+        endpoints::{ClusterState, EndpointStatus, Place, SharedEndpoints, Upstreams},
         pool,
     },
 };
@@ -158,7 +158,7 @@ pub(crate) struct Worker {
 pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) zone: Option<Arc<str>>,
+    pub(crate) place: Place,
     pub(crate) peers: Arc<Peers>,
     pub(crate) log: Sink,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -186,7 +186,7 @@ async fn serve(start: Start) {
         clock,
         random: Random::new(),
         scratch: ScratchPool::default(),
-        upstreams: Upstreams::new(start.zone, workers),
+        upstreams: Upstreams::new(start.place, workers),
         counters: Counters::new(),
         log: start.log,
         explained: Cell::new((0, 0)),

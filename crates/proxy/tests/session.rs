@@ -157,35 +157,36 @@ fn a_permanent_cookie_says_how_long_it_lasts_and_a_forged_or_late_one_is_replace
     }
 }
 
-#[test]
-fn endpoints_for_the_own_zone_come_first_and_others_when_they_fail() {
-    let plane = {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let handle = Proxy::start(ProxyConfig {
-            workers: 1,
-            limits: Limits::default(),
-            access_log: AccessLog::Off,
-            zone: Some("east".into()),
-        });
-        Plane { handle: Arc::new(handle.unwrap()), runtime, port: testkit::ports::Port::free() }
-    };
-    let (east, west) = (Recorder::named("east"), Recorder::named("west"));
+/// An endpoint with the zones and nodes that its slice hints.
+type Hinted<'a> = (&'a Recorder, &'a [&'a str], &'a [&'a str]);
+
+/// A data plane on node `east-1` in zone `east`, with one Service that prefers endpoints nearby.
+fn near(locality: Locality, endpoints: &[Hinted<'_>]) -> Plane {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let handle = Proxy::start(ProxyConfig {
+        workers: 1,
+        limits: Limits::default(),
+        access_log: AccessLog::Off,
+        zone: Some("east".into()),
+        node: Some("east-1".into()),
+    });
+    let port = testkit::ports::Port::free();
+    let plane = Plane { handle: Arc::new(handle.unwrap()), runtime, port };
     let mut config = Config::http(plane.number());
-    let prefers = ClusterId(Arc::new(Cluster {
-        locality: Locality::PreferZone,
-        ..(*cluster("app").0).clone()
-    }));
+    let prefers = ClusterId(Arc::new(Cluster { locality, ..(*cluster("app").0).clone() }));
     let mut target = backend("app", 1);
     target.target = Target::Cluster(prefers.clone());
     config.route("all", vec![rule("/", Action::Forward(vec![target]))]);
-    let mut endpoints: Vec<_> = [(&east, "east"), (&west, "west")]
-        .into_iter()
-        .map(|(recorder, zone)| {
+    let names = |list: &[&str]| list.iter().map(|name| Arc::from(*name)).collect();
+    let mut endpoints: Vec<_> = endpoints
+        .iter()
+        .map(|(recorder, zones, nodes)| {
             Arc::new(Endpoint {
                 address: recorder.addr(),
-                identity: zone.into(),
-                zone: Some(zone.into()),
-                for_zones: vec![zone.into()],
+                identity: recorder.addr().to_string().into(),
+                zone: zones.first().map(|zone| Arc::from(*zone)),
+                for_zones: names(zones),
+                for_nodes: names(nodes),
                 state: EndpointState::Ready,
             })
         })
@@ -194,9 +195,38 @@ fn endpoints_for_the_own_zone_come_first_and_others_when_they_fail() {
     let set = ir::EndpointSet { endpoints };
     config.endpoints.insert(prefers.endpoints_key(), Arc::new(set));
     plane.apply(&mut config);
+    plane
+}
+
+#[track_caller]
+fn always(plane: &Plane, name: &str) {
     for _ in 0..6 {
-        assert_eq!(plane.get("a", "/").json()["backend"], "east");
+        assert_eq!(plane.get("a", "/").json()["backend"], name);
     }
+}
+
+#[test]
+fn endpoints_for_the_own_zone_come_first_and_others_when_they_fail() {
+    let (east, west) = (Recorder::named("east"), Recorder::named("west"));
+    let endpoints: [Hinted<'_>; 2] = [(&east, &["east"], &["x"]), (&west, &["west"], &["east-1"])];
+    let plane = near(Locality::PreferZone, &endpoints);
+    always(&plane, "east");
     east.stop();
     assert_eq!(plane.get("a", "/").json()["backend"], "west");
+}
+
+#[test]
+fn endpoints_for_the_own_node_come_first_and_those_for_the_zone_where_there_are_none() {
+    let (here, there) = (Recorder::named("here"), Recorder::named("there"));
+    let endpoints: [Hinted<'_>; 2] =
+        [(&here, &["west"], &["east-1"]), (&there, &["east"], &["east-2"])];
+    let plane = near(Locality::PreferNode, &endpoints);
+    always(&plane, "here");
+    here.stop();
+    assert_eq!(plane.get("a", "/").json()["backend"], "there");
+
+    let (here, there) = (Recorder::named("here"), Recorder::named("there"));
+    let endpoints: [Hinted<'_>; 2] =
+        [(&here, &["west"], &["west-1"]), (&there, &["east"], &["east-2"])];
+    always(&near(Locality::PreferNode, &endpoints), "there");
 }

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use api::{
-    EndpointAddressType, EndpointSlice, IntOrString, ObjectMeta, ObjectName, OwnerReference,
-    Resource as _, Service, ServicePort, ServiceSpec, XBackend, XBackendType,
+    EndpointAddressType, EndpointSlice, HintName, IntOrString, ObjectMeta, ObjectName,
+    OwnerReference, Resource as _, Service, ServicePort, ServiceSpec, XBackend, XBackendType,
 };
 use ir::{
     Action, Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey, Filter, IrSet, Target,
@@ -126,6 +126,7 @@ pub fn through_service(service: &Service, port: u16, pods: &EndpointSet) -> Opti
         identity: service.metadata.uid.clone().unwrap_or_else(|| name.into()),
         zone: None,
         for_zones: Vec::new(),
+        for_nodes: Vec::new(),
         state: EndpointState::Ready,
     };
     Some(EndpointSet { endpoints: vec![Arc::new(endpoint)] })
@@ -231,6 +232,7 @@ fn resolved(name: &str, port: u16, names: &Names, addresses: BackendAddresses) -
         identity: format!("{name}/{ip}").into(),
         zone: None,
         for_zones: Vec::new(),
+        for_nodes: Vec::new(),
         state: EndpointState::Ready,
     };
     EndpointSet { endpoints: found.into_iter().map(endpoint).map(Arc::new).collect() }
@@ -340,12 +342,14 @@ impl View<'_> {
             return None;
         };
         let uid = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone());
-        let hints = endpoint.hints.iter().flat_map(|hints| &hints.for_zones);
+        let hints = endpoint.hints.as_ref();
+        let names = |list: &[HintName]| list.iter().map(|hint| Arc::clone(&hint.name)).collect();
         (fits && is_allowed(ip, self.addresses)).then(|| Endpoint {
             address: SocketAddr::new(ip, port),
             identity: uid.unwrap_or_else(|| format!("{}/{text}", slice.metadata.name).into()),
             zone: endpoint.zone.clone(),
-            for_zones: hints.map(|hint| Arc::clone(&hint.name)).collect(),
+            for_zones: hints.map_or_else(Vec::new, |hints| names(&hints.for_zones)),
+            for_nodes: hints.map_or_else(Vec::new, |hints| names(&hints.for_nodes)),
             state,
         })
     }

@@ -255,10 +255,11 @@ pub(crate) fn parse_balance(text: &str) -> Option<Balance> {
 }
 
 /// What `trafficDistribution` of the Service asks for. Which endpoints are near is for the data
-/// plane to know, by zones; that of nodes is not looked at.
+/// plane to know.
 fn locality(service: &Service) -> Locality {
     match service.spec.traffic_distribution.as_deref() {
-        Some("PreferClose" | "PreferSameZone" | "PreferSameNode") => Locality::PreferZone,
+        Some("PreferClose" | "PreferSameZone") => Locality::PreferZone,
+        Some("PreferSameNode") => Locality::PreferNode,
         Some(_) | None => Locality::Any,
     }
 }

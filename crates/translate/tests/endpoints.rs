@@ -344,13 +344,13 @@ fn the_service_for_the_pods_of_an_x_backend_is_headless_and_owned_by_it() {
 }
 
 #[test]
-fn zone_hints_of_a_slice_come_along() {
+fn hints_of_a_slice_come_along() {
     let text = service("{ ports: [{ name: http, port: 80 }] }")
         + &slice(
             "s",
             &format!(
                 "addressType: IPv4\n{PORT}endpoints:\n\
-                 - {{ addresses: [10.0.0.1], zone: a, hints: {{ forZones: [{{ name: a }}, {{ name: b }}] }} }}\n"
+                 - {{ addresses: [10.0.0.1], zone: a, hints: {{ forZones: [{{ name: a }}, {{ name: b }}], forNodes: [{{ name: n }}] }} }}\n"
             ),
         );
     let (service, slices) = read(&text);
@@ -358,4 +358,5 @@ fn zone_hints_of_a_slice_come_along() {
     let set = resolve(&service, 80, &slices, BackendAddresses::Anywhere);
     let zones: Vec<&str> = set.endpoints[0].for_zones.iter().map(|zone| &**zone).collect();
     assert_eq!(zones, ["a", "b"]);
+    assert_eq!(&*set.endpoints[0].for_nodes[0], "n");
 }

@@ -75,6 +75,7 @@ impl Reach {
         match self.locality {
             Locality::Any => {}
             Locality::PreferZone => phrases.push("endpoints of the own zone first".to_owned()),
+            Locality::PreferNode => phrases.push("endpoints of the own node first".to_owned()),
         }
         if let Some(version) = self.proxy_protocol {
             phrases.push(format!("with a PROXY protocol header, version {}", number(version)));
@@ -99,6 +100,7 @@ impl Reach {
                 Balance::LeastRequest => "LeastRequest",
             },
             "ownZoneFirst": self.locality == Locality::PreferZone,
+            "ownNodeFirst": self.locality == Locality::PreferNode,
             "proxyProtocol": self.proxy_protocol.map(number),
             "retryBudget": self.retry_budget.map(|budget| json!({
                 "percent": budget.percent,

@@ -121,10 +121,16 @@ fn container(common: &Common<'_>) -> Value {
         "image": parameters.image.as_deref().unwrap_or(&common.settings.image),
         "imagePullPolicy": policy,
         "args": arguments(common),
-        "env": [{
-            "name": "POD_NAME",
-            "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } },
-        }],
+        "env": [
+            {
+                "name": "POD_NAME",
+                "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } },
+            },
+            {
+                "name": "PORTCULLIS_NODE",
+                "valueFrom": { "fieldRef": { "fieldPath": "spec.nodeName" } },
+            },
+        ],
         "ports": [{ "name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP" }],
         "resources": resources(parameters),
         "securityContext": {

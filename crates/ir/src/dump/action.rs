@@ -234,6 +234,7 @@ pub(super) fn cluster(cluster: &Cluster) -> String {
     match locality {
         Locality::Any => {}
         Locality::PreferZone => text.push_str(", own zone first"),
+        Locality::PreferNode => text.push_str(", own node first"),
     }
     text
 }

@@ -202,11 +202,11 @@ wire! {
     enum ProxyProtocol { 0 => V1, 1 => V2 }
     struct Outlier { consecutive_failures, ejection, max_percent }
     struct RetryBudget { percent, interval, min_retries, min_interval }
-    enum Locality { 0 => Any, 1 => PreferZone }
+    enum Locality { 0 => Any, 1 => PreferZone, 2 => PreferNode }
     enum Balance { 0 => LeastRequest, 1 => RoundRobin }
     struct EndpointsKey { backend, port }
     struct EndpointSet { endpoints }
-    struct Endpoint { address, identity, zone, for_zones, state }
+    struct Endpoint { address, identity, zone, for_zones, for_nodes, state }
     enum EndpointState { 0 => Ready, 1 => Draining }
 
     // ---- TLS

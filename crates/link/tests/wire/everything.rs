@@ -95,6 +95,7 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         identity: format!("pod at {place}").into(),
         zone: (state == EndpointState::Ready).then(|| "zone-a".into()),
         for_zones: vec!["zone-a".into(), "zone-b".into()],
+        for_nodes: vec!["node-a".into()],
         state,
     };
     pairs.map(|pair| Arc::new(endpoint(pair))).collect()

@@ -245,6 +245,7 @@ fn proxy_config(config: &Config) -> ProxyConfig {
             AccessLogTarget::Stdout => AccessLog::Stdout,
         },
         zone: config.zone.value.as_deref().map(Into::into),
+        node: config.node.value.as_deref().map(Into::into),
     }
 }
 

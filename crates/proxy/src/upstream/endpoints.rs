@@ -73,7 +73,7 @@ pub(crate) struct EndpointEntry {
 #[derive(Default)]
 pub(crate) struct EndpointList {
     pub(crate) ready: Vec<Rc<EndpointEntry>>,
-    /// Ready too, but meant for clients of other zones.
+    /// Ready too, but meant for clients of other zones or nodes.
     pub(crate) elsewhere: Vec<Rc<EndpointEntry>>,
     /// Used when none is ready.
     pub(crate) draining: Vec<Rc<EndpointEntry>>,
@@ -104,7 +104,7 @@ impl ClusterState {
         }
     }
 
-    fn refresh(&self, all: &SharedEndpoints, zone: Option<&str>) {
+    fn refresh(&self, all: &SharedEndpoints, place: &Place) {
         let current = self.endpoints.borrow().clone();
         let source = all.get(&self.key);
         let unchanged = match (&current.source, source) {
@@ -117,11 +117,10 @@ impl ClusterState {
         }
         let mut next = EndpointList { source: source.cloned(), ..EndpointList::default() };
         if let Some(shared) = source {
-            let zone = zone.filter(|_| self.id.0.locality == Locality::PreferZone);
-            let zone = zone.filter(|zone| is_hinted(&shared.set, zone));
+            let hints = place.hints(self.id.0.locality, &shared.set);
             for (endpoint, health) in shared.set.endpoints.iter().zip(&shared.health) {
                 let entry = current.entry(endpoint).unwrap_or_else(|| entry(endpoint, health));
-                let here = zone.is_none_or(|zone| is_for(endpoint, zone));
+                let here = hints.as_ref().is_none_or(|hints| hints.hold_for(endpoint));
                 match endpoint.state {
                     EndpointState::Ready if here => next.ready.push(entry),
                     EndpointState::Ready => next.elsewhere.push(entry),
@@ -153,16 +152,51 @@ impl EndpointList {
     }
 }
 
-/// Whether hints can be followed: every ready endpoint has some, and one is for the zone. Otherwise
-/// traffic would miss endpoints that nobody placed yet (Kubernetes, topology aware routing).
-fn is_hinted(set: &EndpointSet, zone: &str) -> bool {
-    let ready = || set.endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready);
-    ready().all(|endpoint| !endpoint.for_zones.is_empty())
-        && ready().any(|endpoint| is_for(endpoint, zone))
+/// Where this data plane runs, as far as it was told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) zone: Option<Arc<str>>,
+    pub(crate) node: Option<Arc<str>>,
 }
 
-fn is_for(endpoint: &Endpoint, zone: &str) -> bool {
-    endpoint.for_zones.iter().any(|known| **known == *zone)
+/// The hints that are followed.
+enum Hints<'p> {
+    Zone(&'p str),
+    Node(&'p str),
+}
+
+impl Place {
+    /// The nearest hints that a cluster wants and that can be followed: every ready endpoint has
+    /// some, and one is for here. Otherwise traffic would miss endpoints that nobody placed yet
+    /// (Kubernetes, topology aware routing).
+    fn hints(&self, wanted: Locality, set: &EndpointSet) -> Option<Hints<'_>> {
+        let node = self.node.as_deref().map(Hints::Node);
+        let zone = self.zone.as_deref().map(Hints::Zone);
+        let (node, zone) = match wanted {
+            Locality::Any => (None, None),
+            Locality::PreferZone => (None, zone),
+            Locality::PreferNode => (node, zone),
+        };
+        let ready = || set.endpoints.iter().filter(|one| one.state == EndpointState::Ready);
+        let followed = |hints: &Hints<'_>| {
+            ready().all(|one| !hints.of(one).is_empty()) && ready().any(|one| hints.hold_for(one))
+        };
+        [node, zone].into_iter().flatten().find(followed)
+    }
+}
+
+impl Hints<'_> {
+    fn of<'e>(&self, endpoint: &'e Endpoint) -> &'e [Arc<str>] {
+        match self {
+            Self::Zone(_) => &endpoint.for_zones,
+            Self::Node(_) => &endpoint.for_nodes,
+        }
+    }
+
+    fn hold_for(&self, endpoint: &Endpoint) -> bool {
+        let (Self::Zone(here) | Self::Node(here)) = self;
+        self.of(endpoint).iter().any(|known| **known == **here)
+    }
 }
 
 fn entry(endpoint: &Arc<Endpoint>, health: &Arc<Health>) -> Rc<EndpointEntry> {
@@ -224,14 +258,13 @@ impl Drop for InFlight {
 pub(crate) struct Upstreams {
     clusters: RefCell<HashMap<ClusterId, Rc<ClusterState>>>,
     endpoints: RefCell<Arc<SharedEndpoints>>,
-    /// Where this data plane runs, if it was told.
-    zone: Option<Arc<str>>,
+    place: Place,
     workers: usize,
 }
 
 impl Upstreams {
-    pub(crate) fn new(zone: Option<Arc<str>>, workers: usize) -> Self {
-        Self { zone, workers, ..Self::default() }
+    pub(crate) fn new(place: Place, workers: usize) -> Self {
+        Self { place, workers, ..Self::default() }
     }
 
     /// The states of `ids` in order, each with its security; clusters that nobody names any more
@@ -253,7 +286,7 @@ impl Upstreams {
                     Some(state) => state,
                     None => {
                         let state = Rc::new(ClusterState::new(id, start(), self.workers));
-                        state.refresh(&endpoints, self.zone.as_deref());
+                        state.refresh(&endpoints, &self.place);
                         state
                     }
                 };
@@ -269,7 +302,7 @@ impl Upstreams {
 
     pub(crate) fn set_endpoints(&self, endpoints: Arc<SharedEndpoints>) {
         for state in self.sorted() {
-            state.refresh(&endpoints, self.zone.as_deref());
+            state.refresh(&endpoints, &self.place);
         }
         self.endpoints.replace(endpoints);
     }

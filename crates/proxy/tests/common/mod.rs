@@ -162,6 +162,7 @@ impl Config {
                     identity: format!("pod-{address}").into(),
                     zone: None,
                     for_zones: Vec::new(),
+                    for_nodes: Vec::new(),
                     state: *state,
                 })
             })
@@ -265,7 +266,9 @@ impl Plane {
 
     pub fn with(limits: Limits, access_log: AccessLog, workers: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let handle = Proxy::start(ProxyConfig { workers, limits, access_log, zone: None }).unwrap();
+        let handle =
+            Proxy::start(ProxyConfig { workers, limits, access_log, zone: None, node: None })
+                .unwrap();
         Self { handle: Arc::new(handle), runtime: runtime.unwrap(), port: Port::free() }
     }
 
