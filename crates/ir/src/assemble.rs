@@ -12,7 +12,7 @@ use crate::{
     Action, Attachment, Backend, BackendEntry, CertificateId, Cluster, ClusterId, ClusterIndex,
     Filter, HttpRoute, IrSet, Listener, ListenerId, ListenerIndex, ListenerTable, PortKey,
     PortKind, PortTable, Revision, Rule, RuleEntry, RuleIndex, Table, Target, UpstreamTls,
-    exec::mirrors,
+    exec::{auths, mirrors},
     index::{HashMap, HostIndex, RouteIndex},
 };
 
@@ -46,7 +46,8 @@ pub fn assemble(set: &IrSet, revision: Revision, previous: Option<&Table>) -> Ta
         let (l4, l4_hosts) =
             l4::entries((index, &**listener), l4_routes, &mut l4, &mut clusters, previous);
         let listener = Arc::clone(listener);
-        let table = ListenerTable { index, listener, first_rule, routes, l4, l4_hosts };
+        let auths = auth_clusters(&listener.filters, &mut clusters);
+        let table = ListenerTable { index, listener, first_rule, routes, l4, l4_hosts, auths };
         listeners.push(keep_equal_listener(table, previous));
     }
     let ports = ports(&listeners, previous);
@@ -123,6 +124,7 @@ fn rule_entry(
     previous: Option<&Table>,
 ) -> Arc<RuleEntry> {
     let mirrors = mirror_clusters(&rule.filters, clusters);
+    let auths = auth_clusters(&rule.filters, clusters);
     let mut total_weight = 0_u64;
     let backends = match &rule.action {
         Action::Forward(backends) => backends
@@ -137,10 +139,11 @@ fn rule_entry(
             && Arc::ptr_eq(&old.rule, rule)
             && old.backends == backends
             && old.mirrors == mirrors
+            && old.auths == auths
     });
     same.cloned().unwrap_or_else(|| {
         let (route, rule) = (Arc::clone(route), Arc::clone(rule));
-        Arc::new(RuleEntry { index, listener, route, rule, backends, total_weight, mirrors })
+        Arc::new(RuleEntry { index, listener, route, rule, backends, total_weight, mirrors, auths })
     })
 }
 
@@ -159,11 +162,16 @@ fn share(
         weight_end: *total,
         cluster: clusters.index(target),
         mirrors: mirror_clusters(&backend.filters, clusters),
+        auths: auth_clusters(&backend.filters, clusters),
     }
 }
 
 fn mirror_clusters(filters: &[Filter], clusters: &mut Clusters) -> Vec<Option<ClusterIndex>> {
     mirrors(filters).map(|mirror| clusters.index(&mirror.target)).collect()
+}
+
+fn auth_clusters(filters: &[Filter], clusters: &mut Clusters) -> Vec<Option<ClusterIndex>> {
+    auths(filters).map(|auth| clusters.index(&auth.target)).collect()
 }
 
 /// Clusters in the order in which they are first named.
@@ -230,6 +238,7 @@ fn keep_equal_listener(new: ListenerTable, previous: Option<&Table>) -> Arc<List
     let same = previous.and_then(|table| table.listener(new.index)).filter(|old| {
         old.first_rule == new.first_rule
             && Arc::ptr_eq(&old.routes, &new.routes)
+            && old.auths == new.auths
             && old.l4.len() == new.l4.len()
             && old.l4.iter().zip(&new.l4).all(|(old, new)| Arc::ptr_eq(old, new))
             && (Arc::ptr_eq(&old.listener, &new.listener) || old.listener == new.listener)

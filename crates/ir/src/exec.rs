@@ -5,8 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use thiserror::Error;
 
 use crate::{
-    Cors, Filter, Fraction, HeaderModifier, HttpSettings, Match, Mirror, Overlay, PathMatch,
-    PathModifier, Redirect, RequestView,
+    Cors, ExternalAuth, Filter, Fraction, HeaderModifier, HttpSettings, Match, Mirror, Overlay,
+    PathMatch, PathModifier, Redirect, RequestView,
     cors::{self, default_port},
     path,
 };
@@ -84,7 +84,10 @@ pub fn apply_request_filters<V: RequestView>(
                     overlay.set_path(modified_path(modifier, matched, view.path())?);
                 }
             }
-            Filter::Cors(_) | Filter::Mirror(_) | Filter::ResponseHeaders(_) => {}
+            Filter::Cors(_)
+            | Filter::ExternalAuth(_)
+            | Filter::Mirror(_)
+            | Filter::ResponseHeaders(_) => {}
         }
     }
     Ok(Flow::Continue)
@@ -102,6 +105,7 @@ pub fn apply_response_filters(filters: &[Filter], cors: Option<&CorsGrant>, over
         match filter {
             Filter::ResponseHeaders(modifier) => modify(modifier, overlay),
             Filter::Cors(_)
+            | Filter::ExternalAuth(_)
             | Filter::Mirror(_)
             | Filter::RequestHeaders(_)
             | Filter::Rewrite(_) => {}
@@ -202,7 +206,8 @@ fn modify(modifier: &HeaderModifier, overlay: &mut Overlay) {
 fn cors_filter(filters: &[Filter]) -> Option<&Cors> {
     filters.iter().find_map(|filter| match filter {
         Filter::Cors(cors) => Some(cors),
-        Filter::Mirror(_)
+        Filter::ExternalAuth(_)
+        | Filter::Mirror(_)
         | Filter::RequestHeaders(_)
         | Filter::ResponseHeaders(_)
         | Filter::Rewrite(_) => None,
@@ -215,10 +220,30 @@ pub fn mirrors(filters: &[Filter]) -> impl Iterator<Item = &Mirror> {
     filters.iter().filter_map(|filter| match filter {
         Filter::Mirror(mirror) => Some(mirror),
         Filter::Cors(_)
+        | Filter::ExternalAuth(_)
         | Filter::RequestHeaders(_)
         | Filter::ResponseHeaders(_)
         | Filter::Rewrite(_) => None,
     })
+}
+
+/// The questions to other services among filters, in order: the n-th belongs to the n-th of
+/// [`crate::RuleEntry::auths`].
+pub fn auths(filters: &[Filter]) -> impl Iterator<Item = &ExternalAuth> {
+    filters.iter().filter_map(|filter| match filter {
+        Filter::ExternalAuth(auth) => Some(auth),
+        Filter::Cors(_)
+        | Filter::Mirror(_)
+        | Filter::RequestHeaders(_)
+        | Filter::ResponseHeaders(_)
+        | Filter::Rewrite(_) => None,
+    })
+}
+
+/// Whether filters answer the request themselves before any other service is asked: browsers send
+/// preflights without credentials.
+pub fn is_preflight<V: RequestView>(filters: &[Filter], view: &V) -> bool {
+    cors_filter(filters).is_some_and(|cors| cors::preflight(cors, view).is_some())
 }
 
 impl Fraction {

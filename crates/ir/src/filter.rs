@@ -7,6 +7,7 @@ use crate::{FieldName, FieldValue, Origin, Target};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
     Cors(Cors),
+    ExternalAuth(ExternalAuth),
     Mirror(Mirror),
     RequestHeaders(HeaderModifier),
     ResponseHeaders(HeaderModifier),
@@ -81,4 +82,32 @@ pub enum CorsOrigin {
     /// `scheme://host[:port]`; a leading `*` label in the host stands for one or more labels.
     /// `host` is lower case; `None` is `scheme://*`.
     Origin { scheme: Arc<str>, host: Option<crate::HostPattern>, port: Option<u16> },
+}
+
+/// GEP-1494: another service decides whether the request may pass. What keeps it from answering
+/// refuses the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalAuth {
+    pub origin: Origin,
+    pub target: Target,
+    pub protocol: AuthProtocol,
+    /// Request fields that the service sees, beyond those that [`AuthProtocol`] always shows.
+    pub allowed_headers: Vec<FieldName>,
+    /// Bytes of the request body that the service sees; 0 shows none. A longer body is refused:
+    /// the service must never judge a part for the whole.
+    pub body_max: u32,
+}
+
+/// How the service is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthProtocol {
+    /// `envoy.service.auth.v3.Authorization/Check`. Without allowed headers it sees all of them.
+    Grpc,
+    /// The request itself without its body, by its method and path; 200 lets it pass.
+    Http {
+        /// Stands before the path of the request.
+        path_prefix: Arc<str>,
+        /// Fields of the answer that the request takes on; without any it takes all of them.
+        allowed_response_headers: Vec<FieldName>,
+    },
 }

@@ -51,7 +51,8 @@ pub use dump::{dump, dump_table};
 pub use endpoint::{Endpoint, EndpointMap, EndpointSet, EndpointState, EndpointsKey};
 pub use field::{FieldName, FieldValue};
 pub use filter::{
-    Cors, CorsOrigin, Filter, Fraction, HeaderModifier, Mirror, PathModifier, Redirect, Rewrite,
+    AuthProtocol, Cors, CorsOrigin, ExternalAuth, Filter, Fraction, HeaderModifier, Mirror,
+    PathModifier, Redirect, Rewrite,
 };
 pub use find::{
     Candidate, Closest, Considered, Explanation, Found, Outcome, Predicate, Rank, Recorder, Silent,

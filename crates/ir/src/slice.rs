@@ -130,6 +130,7 @@ fn filters(list: &[Filter], each: &mut impl FnMut(&Cluster)) {
     for filter in list {
         match filter {
             Filter::Mirror(mirror) => target(&mirror.target, each),
+            Filter::ExternalAuth(auth) => target(&auth.target, each),
             Filter::Cors(_)
             | Filter::RequestHeaders(_)
             | Filter::ResponseHeaders(_)

@@ -178,6 +178,8 @@ pub struct ListenerTable {
     pub(crate) l4: Vec<Arc<L4Entry>>,
     /// Positions in `l4`; of routes with one hostname, the oldest's.
     pub(crate) l4_hosts: HostIndex,
+    /// As [`RuleEntry::auths`], for the filters of the listener.
+    pub auths: Vec<Option<ClusterIndex>>,
 }
 
 impl ListenerTable {
@@ -208,6 +210,8 @@ pub struct RuleEntry {
     pub total_weight: u64,
     /// For each [`crate::Filter::Mirror`] of the rule, in order. `None` cannot be served.
     pub mirrors: Vec<Option<ClusterIndex>>,
+    /// For each [`crate::Filter::ExternalAuth`] of the rule, in order. `None` refuses requests.
+    pub auths: Vec<Option<ClusterIndex>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -218,6 +222,8 @@ pub struct BackendEntry {
     pub cluster: Option<ClusterIndex>,
     /// As [`RuleEntry::mirrors`], for the filters of this backend.
     pub mirrors: Vec<Option<ClusterIndex>>,
+    /// As [`RuleEntry::auths`], for the filters of this backend.
+    pub auths: Vec<Option<ClusterIndex>>,
 }
 
 /// A TLSRoute, TCPRoute or UDPRoute as one listener serves it.

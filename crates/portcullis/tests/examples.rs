@@ -69,6 +69,7 @@ examples! {
     canary_split "canary-split";
     cors "cors";
     cross_namespace "cross-namespace";
+    external_auth "external-auth";
     grpc "grpc";
     header_routing "header-routing";
     mirror "mirror";

@@ -13,6 +13,8 @@
 mod cors;
 #[path = "rehearsal/experimental.rs"]
 mod experimental;
+#[path = "rehearsal/external_auth.rs"]
+mod external_auth;
 #[path = "rehearsal/filters.rs"]
 mod filters;
 #[path = "rehearsal/gateways.rs"]

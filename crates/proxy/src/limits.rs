@@ -52,6 +52,10 @@ pub struct Limits {
     pub buffer_largest: usize,
     /// Sets of buffers that a worker keeps for reuse.
     pub scratch_kept: usize,
+    /// One answer of an authorization service, with the connecting before it.
+    pub auth_timeout: Duration,
+    /// Body of an authorization service's answer, in bytes; a larger one refuses the request.
+    pub auth_answer: usize,
     /// Request body bytes that a mirror may lag behind before it is dropped.
     pub mirror_backlog: usize,
     /// Mirror requests in flight, per worker.
@@ -141,6 +145,8 @@ impl Default for Limits {
             buffer_initial: 16 * 1024,
             buffer_largest: 128 * 1024,
             scratch_kept: 128,
+            auth_timeout: Duration::from_secs(5),
+            auth_answer: 64 * 1024,
             mirror_backlog: 256 * 1024,
             mirrors: 256,
             pool_per_endpoint: 256,
@@ -183,6 +189,8 @@ impl Limits {
         let ms = |value: Duration| u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
         vec![
             ("accept_backoff_ms", ms(self.accept_backoff)),
+            ("auth_answer", count(self.auth_answer)),
+            ("auth_timeout_ms", ms(self.auth_timeout)),
             ("backlog", u64::try_from(self.backlog).unwrap_or(0)),
             ("body_idle_ms", ms(self.body_idle)),
             ("body_rate", u64::from(self.body_rate)),

@@ -140,6 +140,8 @@ codes! {
     GatewayWithoutAddress "PC0332" Note "The listener's Gateway has no address";
     GatewayNotAccepted "PC0333" Note "The listener's Gateway is not accepted";
     ListenerSetParentNotProgrammed "PC0334" Error "The Gateway of the ListenerSet serves nothing";
+    ListenerFilterInvalid "PC0335" Error "A filter of the listener is not valid";
+    ListenerFilterRef "PC0336" Error "A filter of the listener has a reference that does not resolve";
     DefaultGateway "PC0350" Note "The Gateway is a default one";
     AddressesAssigned "PC0360" Note "Every address that the Gateway asks for is assigned";
     AddressesPartlyAssigned "PC0361" Warning "Some addresses that the Gateway asks for are not assigned";

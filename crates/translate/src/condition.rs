@@ -68,6 +68,8 @@ texts! {
         InvalidCertificateRef = "InvalidCertificateRef",
         InvalidClientCertificateRef = "InvalidClientCertificateRef",
         InvalidKind = "InvalidKind",
+        InvalidListenerFilter = "InvalidListenerFilter",
+        InvalidListenerFilterRef = "InvalidListenerFilterRef",
         InvalidParameters = "InvalidParameters",
         InvalidRouteKinds = "InvalidRouteKinds",
         ListenersNotResolved = "ListenersNotResolved",
@@ -189,6 +191,11 @@ pub fn conditions(code: Code) -> &'static [Verdict] {
         | Code::InvalidSelector
         | Code::TlsOptionUnsupported
         | Code::FrontendValidationUnsupported => REFUSED_LISTENER,
+        Code::ListenerFilterInvalid => &[
+            (Accepted, False, Reason::InvalidListenerFilter),
+            (Programmed, False, Reason::Invalid),
+        ],
+        Code::ListenerFilterRef => &[(ResolvedRefs, False, Reason::InvalidListenerFilterRef)],
         Code::InvalidRouteKinds => &[(ResolvedRefs, False, Reason::InvalidRouteKinds)],
         Code::HostnameConflict => &[
             (Accepted, False, Reason::HostnameConflict),

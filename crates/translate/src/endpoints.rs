@@ -25,12 +25,15 @@ pub fn wanted(set: &IrSet) -> BTreeSet<EndpointsKey> {
         }
         Target::Fail(_) => {}
     };
+    for listener in set.listeners.values() {
+        asked(&listener.filters, &mut add);
+    }
     for rule in set.http_routes.values().flat_map(|route| &route.rules) {
-        mirrors(&rule.filters, &mut add);
+        asked(&rule.filters, &mut add);
         if let Action::Forward(backends) = &rule.action {
             for backend in backends {
                 add(&backend.target);
-                mirrors(&backend.filters, &mut add);
+                asked(&backend.filters, &mut add);
             }
         }
     }
@@ -40,10 +43,12 @@ pub fn wanted(set: &IrSet) -> BTreeSet<EndpointsKey> {
     keys
 }
 
-fn mirrors(filters: &[Filter], add: &mut impl FnMut(&Target)) {
+/// The targets that filters name.
+fn asked(filters: &[Filter], add: &mut impl FnMut(&Target)) {
     for filter in filters {
         match filter {
             Filter::Mirror(mirror) => add(&mirror.target),
+            Filter::ExternalAuth(auth) => add(&auth.target),
             Filter::Cors(_)
             | Filter::RequestHeaders(_)
             | Filter::ResponseHeaders(_)

@@ -16,6 +16,7 @@ pub mod condition;
 pub mod diagnostic;
 mod edge;
 pub mod endpoints;
+mod external_auth;
 pub mod finish;
 mod gateways;
 pub mod grants;

@@ -160,6 +160,8 @@ impl Capabilities {
         misdirected: true,
         retries: true,
         session_persistence: true,
+        external_auth: true,
+        listener_filters: true,
         static_addresses: true,
         listener_sets: true,
         default_gateways: true,

@@ -406,6 +406,11 @@ fn only_oldest(ir: &mut IrSet, diagnostics: &mut Vec<Diagnostic>) {
 fn users(gateways: &Gateways<'_>, routes: &[Arc<Lowered>]) -> Users {
     let by_listener = gateways_by_listener(&gateways.works);
     let mut users = Users::new();
+    for work in &gateways.works {
+        for backend in work.all_listeners().flat_map(|listener| &listener.filter_backends) {
+            users.entry(Arc::clone(backend)).or_default().insert(Arc::clone(&work.object));
+        }
+    }
     for route in routes {
         let own = route.accepted_by.iter().filter_map(|listener| by_listener.get(listener));
         let own: BTreeSet<&Arc<ObjectRef>> = own.collect();

@@ -459,6 +459,7 @@ pub(super) fn place(listener: &Listener, table: &Table) -> ListenerPlace {
         port: listener.port,
         hostname: listener.hostname.clone(),
         clients: clients(listener, table),
+        filters: listener.filters.iter().map(words::filter).collect(),
     }
 }
 

@@ -73,6 +73,7 @@ fn listener(place: &ListenerPlace) -> Value {
             "authorities": clients.authorities,
             "required": clients.required,
         })),
+        "filters": place.filters,
         "origin": origin(&place.origin),
     })
 }

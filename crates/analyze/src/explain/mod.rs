@@ -99,6 +99,9 @@ pub struct ListenerPlace {
     pub hostname: Option<HostPattern>,
     /// `None` asks clients for no certificate.
     pub clients: Option<Clients>,
+    /// The filters that run before a rule is looked for, in words and in their order. What they
+    /// answer or change is not known here.
+    pub filters: Vec<String>,
 }
 
 /// Whose certificates a listener asks clients for.

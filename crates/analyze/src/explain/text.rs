@@ -92,6 +92,9 @@ fn listener_rows(place: &ListenerPlace, rows: &mut Vec<[String; 3]>) {
         let what = if *required { "show a certificate" } else { "are asked for a certificate" };
         rows.push(row("clients", &format!("{what} verified by {by}"), ""));
     }
+    for (position, filter) in place.filters.iter().enumerate() {
+        rows.push(row(if position == 0 { "before" } else { "" }, filter, ""));
+    }
 }
 
 fn taken_rows(taken: &Taken, rows: &mut Vec<[String; 3]>) {

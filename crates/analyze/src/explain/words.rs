@@ -1,8 +1,8 @@
 //! Matches, verdicts and filters in words.
 
 use ir::{
-    CallMatch, FailReason, Filter, Fraction, HeaderModifier, Match, PathMatch, PathModifier,
-    Predicate, Rank, Retry, RouteKind, Target, Timeouts, ValueMatch,
+    AuthProtocol, CallMatch, FailReason, Filter, Fraction, HeaderModifier, Match, PathMatch,
+    PathModifier, Predicate, Rank, Retry, RouteKind, Target, Timeouts, ValueMatch,
 };
 
 use super::reach::time;
@@ -163,6 +163,16 @@ pub(super) fn filter(filter: &Filter) -> String {
                 format!("RequestMirror to {to}")
             } else {
                 format!("RequestMirror of {numerator}/{denominator} to {to}")
+            }
+        }
+        Filter::ExternalAuth(auth) => {
+            let how = match &auth.protocol {
+                AuthProtocol::Grpc => "gRPC",
+                AuthProtocol::Http { .. } => "HTTP",
+            };
+            match &auth.target {
+                Target::Cluster(cluster) => format!("ExternalAuth by {how} of {cluster}"),
+                Target::Fail(reason) => format!("ExternalAuth by {how}: {}", fail(*reason)),
             }
         }
         Filter::RequestHeaders(modifier) => {

@@ -2,10 +2,10 @@
 
 use super::{Lines, at, list, tls};
 use crate::{
-    Action, Backend, BackendProtocol, Balance, Cluster, CookieLifetime, Cors, CorsOrigin,
-    FailReason, Filter, Fraction, HeaderMatch, HeaderModifier, Locality, Match, Mirror, ObjectRef,
-    Outlier, PathModifier, ProxyProtocol, QueryMatch, Redirect, Retry, RetryBudget, Rewrite, Rule,
-    SessionPersistence, SessionPlace, Target, Timeouts, ValueMatch,
+    Action, AuthProtocol, Backend, BackendProtocol, Balance, Cluster, CookieLifetime, Cors,
+    CorsOrigin, ExternalAuth, FailReason, Filter, Fraction, HeaderMatch, HeaderModifier, Locality,
+    Match, Mirror, ObjectRef, Outlier, PathModifier, ProxyProtocol, QueryMatch, Redirect, Retry,
+    RetryBudget, Rewrite, Rule, SessionPersistence, SessionPlace, Target, Timeouts, ValueMatch,
 };
 
 pub(super) fn dump_rule(rule: &Rule, object: &ObjectRef, out: &mut Lines) {
@@ -66,6 +66,7 @@ pub(super) fn dump_filters(filters: &[Filter], object: &ObjectRef, depth: usize,
                 let text = format!("mirror: {numerator}/{denominator} to {to} {place}");
                 out.line(depth, text);
             }
+            Filter::ExternalAuth(auth) => out.line(depth, external_auth(auth, object)),
             Filter::RequestHeaders(modifier) => dump_headers("request", modifier, depth, out),
             Filter::ResponseHeaders(modifier) => dump_headers("response", modifier, depth, out),
             Filter::Rewrite(Rewrite { origin, hostname, path }) => {
@@ -78,6 +79,30 @@ pub(super) fn dump_filters(filters: &[Filter], object: &ObjectRef, depth: usize,
             }
         }
     }
+}
+
+fn external_auth(auth: &ExternalAuth, object: &ObjectRef) -> String {
+    let ExternalAuth { origin, target: to, protocol, allowed_headers, body_max } = auth;
+    let mut text = match protocol {
+        AuthProtocol::Grpc => "auth: by gRPC".to_owned(),
+        AuthProtocol::Http { .. } => "auth: by HTTP".to_owned(),
+    };
+    text.push_str(&format!(" to {}", target(to)));
+    if !allowed_headers.is_empty() {
+        text.push_str(&format!(", shows {}", list(allowed_headers)));
+    }
+    if *body_max > 0 {
+        text.push_str(&format!(", bodies up to {body_max} bytes"));
+    }
+    if let AuthProtocol::Http { path_prefix, allowed_response_headers } = protocol {
+        if !path_prefix.is_empty() {
+            text.push_str(&format!(", below {path_prefix}"));
+        }
+        if !allowed_response_headers.is_empty() {
+            text.push_str(&format!(", takes {}", list(allowed_response_headers)));
+        }
+    }
+    format!("{text} {}", at(origin, object))
 }
 
 fn dump_headers(side: &str, modifier: &HeaderModifier, depth: usize, out: &mut Lines) {

@@ -50,9 +50,10 @@ pub fn dump_table(table: &Table) -> String {
 }
 
 fn dump_listener(table: &ListenerTable, out: &mut Lines) {
-    let ListenerTable { index, listener, first_rule, routes, l4: _, l4_hosts: _ } = table;
+    let ListenerTable { index, listener, first_rule, routes, l4: _, l4_hosts: _, auths } = table;
     let hostname = host(listener.hostname.as_ref());
     out.line(0, format_args!("listener {}: {}, host {hostname}", index.0, listener.id));
+    dump_positions("auths", auths, 1, out);
     for bucket in routes.ordered_buckets("") {
         out.line(1, format_args!("host {}:", host(bucket.host.as_ref())));
         for slot in &bucket.paths.slots {
@@ -63,13 +64,12 @@ fn dump_listener(table: &ListenerTable, out: &mut Lines) {
 }
 
 fn dump_entry(entry: &RuleEntry, out: &mut Lines) {
-    let RuleEntry { index, listener, route, rule, backends, total_weight, mirrors } = entry;
+    let RuleEntry { index, listener, route, rule, backends, total_weight, mirrors, auths } = entry;
     let (index, listener, object, number) = (index.0, listener.0, &route.object, rule.index);
     out.line(0, format_args!("rule {index}: listener {listener}, {object} rule {number}"));
     dump_shares(backends, *total_weight, out);
-    if !mirrors.is_empty() {
-        out.line(1, format_args!("mirrors: {}", list(mirrors.iter().copied().map(position))));
-    }
+    dump_positions("mirrors", mirrors, 1, out);
+    dump_positions("auths", auths, 1, out);
 }
 
 fn dump_l4_entry(entry: &L4Entry, out: &mut Lines) {
@@ -80,12 +80,18 @@ fn dump_l4_entry(entry: &L4Entry, out: &mut Lines) {
 }
 
 fn dump_shares(backends: &[BackendEntry], total_weight: u64, out: &mut Lines) {
-    for BackendEntry { weight_end, cluster, mirrors } in backends {
+    for BackendEntry { weight_end, cluster, mirrors, auths } in backends {
         let cluster = position(*cluster);
         out.line(1, format_args!("until {weight_end} of {total_weight}: cluster {cluster}"));
-        if !mirrors.is_empty() {
-            out.line(2, format_args!("mirrors: {}", list(mirrors.iter().copied().map(position))));
-        }
+        dump_positions("mirrors", mirrors, 2, out);
+        dump_positions("auths", auths, 2, out);
+    }
+}
+
+fn dump_positions(what: &str, list: &[Option<ClusterIndex>], depth: usize, out: &mut Lines) {
+    if !list.is_empty() {
+        let positions = super::list(list.iter().copied().map(position));
+        out.line(depth, format_args!("{what}: {positions}"));
     }
 }
 

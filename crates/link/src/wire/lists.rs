@@ -9,14 +9,14 @@
 use std::sync::{Arc, LazyLock};
 
 use ir::{
-    Ack, Action, Attachment, Authorities, Backend, BackendProtocol, Balance, BindAddress,
-    BindFailure, CallMatch, Certificate, CertificateId, CipherSuite, ClientValidation,
+    Ack, Action, Attachment, AuthProtocol, Authorities, Backend, BackendProtocol, Balance,
+    BindAddress, BindFailure, CallMatch, Certificate, CertificateId, CipherSuite, ClientValidation,
     ClientValidationMode, Cluster, ClusterId, ConnectionSettings, CookieLifetime, Cors, CorsOrigin,
-    Endpoint, EndpointSet, EndpointState, EndpointsKey, EscapedSlashes, FailReason, Filter,
-    Fraction, Gateway, HeaderMatch, HeaderModifier, HostPattern, HttpRoute, HttpSettings, L4Route,
-    Listener, ListenerId, Locality, Match, Mirror, Origin, Outlier, PathMatch, PathModifier,
-    PortAck, PortKey, PrivateKey, Protocol, ProxyProtocol, QueryMatch, Redirect, Retry,
-    RetryBudget, Revision, Rewrite, RouteKind, Rule, SessionPersistence, SessionPlace,
+    Endpoint, EndpointSet, EndpointState, EndpointsKey, EscapedSlashes, ExternalAuth, FailReason,
+    Filter, Fraction, Gateway, HeaderMatch, HeaderModifier, HostPattern, HttpRoute, HttpSettings,
+    L4Route, Listener, ListenerId, Locality, Match, Mirror, Origin, Outlier, PathMatch,
+    PathModifier, PortAck, PortKey, PrivateKey, Protocol, ProxyProtocol, QueryMatch, Redirect,
+    Retry, RetryBudget, Revision, Rewrite, RouteKind, Rule, SessionPersistence, SessionPlace,
     SubjectAltName, Target, Timeouts, TlsOptions, TlsTermination, TlsVersion, Transport,
     TrustBundle, TrustBundleId, TrustedPeers, UpstreamTls, ValueMatch,
 };
@@ -180,12 +180,15 @@ wire! {
         2 => RequestHeaders(modifier),
         3 => ResponseHeaders(modifier),
         4 => Rewrite(rewrite),
+        5 => ExternalAuth(auth),
     }
     struct HeaderModifier { set, add, remove }
     struct Redirect { origin, scheme, hostname, path, port, status }
     struct Rewrite { origin, hostname, path }
     enum PathModifier { 0 => ReplaceFull(path), 1 => ReplacePrefix(path) }
     struct Mirror { origin, target, share }
+    struct ExternalAuth { origin, target, protocol, allowed_headers, body_max }
+    enum AuthProtocol { 0 => Grpc, 1 => Http { path_prefix, allowed_response_headers } }
     struct Fraction { numerator, denominator }
     struct Cors {
         origin, allow_origins, allow_credentials, allow_methods, allow_headers, expose_headers,

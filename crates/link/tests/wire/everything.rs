@@ -3,16 +3,16 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ir::{
-    Action, Attachment, Authorities, Backend, BackendProtocol, Balance, BindAddress, CallMatch,
-    Certificate, CertificateId, CipherSuite, ClientValidation, ClientValidationMode, Cluster,
-    ClusterId, ConnectionSettings, CookieLifetime, Cors, CorsOrigin, Endpoint, EndpointSet,
-    EndpointState, EndpointsKey, EscapedSlashes, FailReason, FieldName, FieldValue, Filter,
-    Fraction, Gateway, HeaderMatch, HeaderModifier, HostPattern, HttpRoute, HttpSettings, L4Route,
-    Listener, ListenerId, Locality, Match, Mirror, ObjectRef, Origin, Outlier, PathMatch,
-    PathModifier, Pattern, PrivateKey, Protocol, ProxyProtocol, QueryMatch, Redirect, Retry,
-    RetryBudget, Rewrite, RouteKind, Rule, SessionPersistence, SessionPlace, SubjectAltName,
-    Target, Timeouts, TlsOptions, TlsTermination, TlsVersion, TrustBundle, TrustBundleId,
-    TrustedPeers, UpstreamTls, ValueMatch,
+    Action, Attachment, AuthProtocol, Authorities, Backend, BackendProtocol, Balance, BindAddress,
+    CallMatch, Certificate, CertificateId, CipherSuite, ClientValidation, ClientValidationMode,
+    Cluster, ClusterId, ConnectionSettings, CookieLifetime, Cors, CorsOrigin, Endpoint,
+    EndpointSet, EndpointState, EndpointsKey, EscapedSlashes, ExternalAuth, FailReason, FieldName,
+    FieldValue, Filter, Fraction, Gateway, HeaderMatch, HeaderModifier, HostPattern, HttpRoute,
+    HttpSettings, L4Route, Listener, ListenerId, Locality, Match, Mirror, ObjectRef, Origin,
+    Outlier, PathMatch, PathModifier, Pattern, PrivateKey, Protocol, ProxyProtocol, QueryMatch,
+    Redirect, Retry, RetryBudget, Rewrite, RouteKind, Rule, SessionPersistence, SessionPlace,
+    SubjectAltName, Target, Timeouts, TlsOptions, TlsTermination, TlsVersion, TrustBundle,
+    TrustBundleId, TrustedPeers, UpstreamTls, ValueMatch,
 };
 use link::wire::Entity;
 
@@ -266,6 +266,23 @@ fn filters() -> Vec<Filter> {
             origin: origin("spec.rules[0].filters[4]"),
             hostname: Some("other.example".into()),
             path: Some(PathModifier::ReplaceFull("/other".into())),
+        }),
+        Filter::ExternalAuth(ExternalAuth {
+            origin: origin("spec.rules[0].filters[5]"),
+            target: Target::Fail(FailReason::InvalidBackend),
+            protocol: AuthProtocol::Http {
+                path_prefix: "/auth".into(),
+                allowed_response_headers: vec![field("x-user")],
+            },
+            allowed_headers: vec![field("cookie")],
+            body_max: 1024,
+        }),
+        Filter::ExternalAuth(ExternalAuth {
+            origin: origin("spec.rules[0].filters[6]"),
+            target: Target::Fail(FailReason::InvalidBackend),
+            protocol: AuthProtocol::Grpc,
+            allowed_headers: Vec::new(),
+            body_max: 0,
         }),
     ]
 }

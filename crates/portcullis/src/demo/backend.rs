@@ -205,6 +205,13 @@ async fn answer(
         let text = format!("attempt {} fails, as it was asked to\n", attempt.unwrap_or(1));
         return whole(server::text(StatusCode::SERVICE_UNAVAILABLE, text));
     }
+    let status =
+        parameter(&query, "status").and_then(|text| StatusCode::from_bytes(text.as_bytes()).ok());
+    if let Some(status) =
+        status.filter(|status| status.is_client_error() || status.is_server_error())
+    {
+        return whole(server::text(status, format!("{}, as it was asked to\n", status.as_str())));
+    }
     let mut shown = echo(backend, &head, bytes);
     if let Some(object) = shown.as_object_mut() {
         object.extend(attempt.map(|attempt| ("attempt".to_owned(), attempt.into())));

@@ -6,6 +6,7 @@ use http1::{BodyEvent, BodyFraming};
 
 use crate::{
     http::{
+        auth,
         connection::{After, Connection},
         exchange::{End, Exchange, Fault, Flow},
         forward, grpc,
@@ -41,7 +42,14 @@ pub(crate) async fn serve(connection: &mut Connection, scratch: &mut Scratch) ->
     let until_end = connection.stream.is_http2() && framing != BodyFraming::None;
     let framing = if until_end { BodyFraming::UntilClose } else { framing };
     scratch.request_body.start_request(framing);
-    let after = match decide(connection, &table, scratch, &mut record) {
+    let mut decision = decide(connection, &table, scratch, &mut record);
+    while let Decision::Ask(asking) = decision {
+        // Apart, so that requests without such filters do not pay for the size of it.
+        let asked = auth::ask(connection, &table, scratch, asking, &mut record);
+        decision = Box::pin(asked).await;
+    }
+    let after = match decision {
+        Decision::Ask(_) => After::Close,
         Decision::Answer(answer) => {
             respond(&worker, connection, scratch, answer, &mut record).await
         }

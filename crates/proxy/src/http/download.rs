@@ -213,11 +213,11 @@ impl Exchange<'_, '_> {
     }
 
     fn apply_filters(&mut self) {
-        let overlay = &mut self.scratch.response_overlay;
+        let Scratch { response_overlay: overlay, added, names, .. } = &mut *self.scratch;
         let rule = &self.plan.found.entry.rule.filters;
         let backend = &self.plan.backend.filters;
         let session = self.plan.session.as_ref();
-        if rule.is_empty() && backend.is_empty() && session.is_none() {
+        if rule.is_empty() && backend.is_empty() && session.is_none() && added.is_empty() {
             return;
         }
         overlay.clear();
@@ -226,7 +226,10 @@ impl Exchange<'_, '_> {
         }
         apply_response_filters(rule, self.plan.cors.as_ref(), overlay);
         if let Some(session) = session {
-            session.tell(&self.scratch.names.session, overlay);
+            session.tell(&names.session, overlay);
+        }
+        for (name, value) in added {
+            overlay.add(name, value);
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) reason: Reason,
     pub(crate) status: u16,
     pub(crate) fields: Vec<(Cow<'static, str>, String)>,
+    /// `None` is a short text about the status.
+    pub(crate) body: Option<Vec<u8>>,
     /// The connection is not fit for another request.
     pub(crate) close: bool,
 }
@@ -32,7 +34,7 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn of(reason: Reason) -> Self {
         let status = if reason.status() == 0 { 500 } else { reason.status() };
-        Self { reason, status, fields: Vec::new(), close: false }
+        Self { reason, status, fields: Vec::new(), body: None, close: false }
     }
 
     pub(crate) fn closing(reason: Reason) -> Self {
@@ -113,13 +115,17 @@ fn write_all(
     }
     append_overlay(out, overlay);
     write_field(out, b"x-request-id", request_id.as_bytes())?;
-    let mut body = String::new();
-    let bodyless = answer.status == 204 || answer.status < 400;
+    let bodyless = [204, 304].contains(&answer.status);
+    let body = match &answer.body {
+        Some(body) if !bodyless => Cow::Borrowed(body.as_slice()),
+        None if answer.status >= 400 => {
+            write_field(out, b"content-type", b"text/plain; charset=utf-8")?;
+            let text = format!("{} {phrase}\nrequest id: {request_id}\n", answer.status);
+            Cow::Owned(text.into_bytes())
+        }
+        Some(_) | None => Cow::Borrowed(&[][..]),
+    };
     if !bodyless {
-        body = format!("{} {phrase}\nrequest id: {request_id}\n", answer.status);
-        write_field(out, b"content-type", b"text/plain; charset=utf-8")?;
-    }
-    if answer.status != 204 {
         write_content_length(out, u64::try_from(body.len()).unwrap_or(0));
     }
     if answer.close {
@@ -129,7 +135,7 @@ fn write_all(
     }
     write_head_end(out);
     if shape.method != Method::Head {
-        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(&body);
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use http1::{RequestHead, Target};
 use ir::{
-    Action, Backend, BackendEntry, Filter, Found, HttpSettings, ListenerIndex, Outcome, Overlay,
-    PortTable, RequestView, Silent,
+    Action, Backend, BackendEntry, Filter, Found, HttpSettings, ListenerIndex, ListenerTable,
+    Outcome, Overlay, PortTable, RequestView, Silent,
     exec::{
         CorsGrant, FilterError, Flow, LocalResponse, apply_request_filters, cors_grant, redirect,
     },
@@ -14,7 +14,11 @@ use ir::{
 
 use crate::{
     http::{
-        connection::Connection, forwarded, grpc, local::Answer, record::Record, scratch::Scratch,
+        connection::Connection,
+        forwarded, grpc,
+        local::Answer,
+        record::Record,
+        scratch::{Names, Scratch},
     },
     observe::{metrics::count, reason::Reason},
     pressure::Pressure,
@@ -30,9 +34,22 @@ pub(crate) struct View<'a> {
     host: &'a str,
     path: &'a str,
     query: Option<&'a str>,
+    /// Edits of fields that are read as if the client had made them.
+    edits: Option<&'a Overlay>,
 }
 
 impl<'a> View<'a> {
+    /// As [`View::new`], with fields as filters left them.
+    pub(crate) fn edited(
+        head: &'a RequestHead,
+        bytes: &'a [u8],
+        names: &'a Names,
+        edits: &'a Overlay,
+    ) -> Self {
+        let edits = (!edits.is_empty()).then_some(edits);
+        Self { edits, ..Self::new(head, bytes, &names.host, &names.path) }
+    }
+
     /// `bytes` is the head that `head` was parsed from.
     pub(crate) fn new(
         head: &'a RequestHead,
@@ -47,6 +64,7 @@ impl<'a> View<'a> {
             host,
             path,
             query: head.query().map(|query| text(query.of(bytes))),
+            edits: None,
         }
     }
 }
@@ -79,16 +97,26 @@ impl RequestView for View<'_> {
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let mut values = self.head.fields().named(name.as_bytes(), self.bytes);
-        let first = values.next()?;
-        let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
-        let mut joined = first.to_vec();
-        for value in std::iter::once(second).chain(values) {
-            joined.extend_from_slice(b", ");
-            joined.extend_from_slice(value);
-        }
-        Some(Cow::Owned(joined))
+        let own = self.head.fields().named(name.as_bytes(), self.bytes);
+        let Some(edits) = self.edits.filter(|edits| edits.touches(name.as_bytes())) else {
+            return join(own);
+        };
+        let kept = edits.keeps(name.as_bytes());
+        let added = edits.fields().filter(|(line, _)| line.eq_ignore_ascii_case(name));
+        join(own.filter(|_| kept).chain(added.map(|(_, value)| value)))
     }
+}
+
+/// The lines of one field as one value (RFC 9110 5.3).
+fn join<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>> {
+    let first = values.next()?;
+    let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
+    let mut joined = first.to_vec();
+    for value in std::iter::once(second).chain(values) {
+        joined.extend_from_slice(b", ");
+        joined.extend_from_slice(value);
+    }
+    Some(Cow::Owned(joined))
 }
 
 /// A request that goes to a backend.
@@ -105,7 +133,28 @@ pub(crate) struct Plan<'t> {
 pub(crate) enum Decision<'t> {
     Forward(Plan<'t>),
     Answer(Answer),
+    /// Other services are asked first, whether the request may pass.
+    Ask(Asking<'t>),
 }
+
+/// Whose filters ask.
+pub(crate) enum Asking<'t> {
+    /// The listener's, before a rule is looked for.
+    Listener(Arrived<'t>, &'t ListenerTable),
+    /// The rule's, and those of the backend that was chosen.
+    Rule(Found<'t>, Option<Chosen<'t>>),
+}
+
+/// Where a request arrived.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrived<'t> {
+    port: &'t Arc<PortTable>,
+    sni: Option<ListenerIndex>,
+    listener: Option<&'t ListenerTable>,
+}
+
+/// A backend with its position in the rule.
+pub(crate) type Chosen<'t> = (usize, &'t Backend, &'t BackendEntry);
 
 /// Routes a request and runs its filters into the overlays. Fills `scratch.names`.
 pub(crate) fn decide<'t>(
@@ -114,27 +163,68 @@ pub(crate) fn decide<'t>(
     scratch: &mut Scratch,
     record: &mut Record<'t>,
 ) -> Decision<'t> {
-    let found = match route(connection, table, scratch, record) {
+    let arrived = match arrive(connection, table, scratch, record) {
+        Ok(arrived) => arrived,
+        Err(answer) => return Decision::Answer(answer),
+    };
+    // A host of another listener than the handshake's is misdirected, and nobody is asked.
+    let asks = arrived.listener.filter(|listener| !listener.auths.is_empty()).filter(|listener| {
+        let own = arrived.port.listener_for(&scratch.names.host);
+        own.is_some_and(|own| own.index == listener.index)
+    });
+    match asks {
+        Some(listener) => Decision::Ask(Asking::Listener(arrived, listener)),
+        None => match_rule(connection, table, scratch, arrived, record),
+    }
+}
+
+/// Finds the rule and chooses the backend; what follows unless their filters ask somebody.
+pub(crate) fn match_rule<'t>(
+    connection: &Connection,
+    table: &'t WorkerTable,
+    scratch: &mut Scratch,
+    arrived: Arrived<'t>,
+    record: &mut Record<'t>,
+) -> Decision<'t> {
+    let found = match find(connection, table, scratch, arrived, record) {
         Ok(found) => found,
         Err(answer) => return Decision::Answer(answer),
     };
-    match execute(connection, table, scratch, found, record) {
+    let chosen = choose(connection, found, record);
+    let asks = !found.entry.auths.is_empty()
+        || chosen.is_some_and(|(_, _, entry)| !entry.auths.is_empty());
+    if asks && !is_preflight(connection, scratch, found) {
+        return Decision::Ask(Asking::Rule(found, chosen));
+    }
+    run(connection, table, scratch, found, chosen)
+}
+
+/// What becomes of a request that may pass.
+pub(crate) fn run<'t>(
+    connection: &Connection,
+    table: &'t WorkerTable,
+    scratch: &mut Scratch,
+    found: Found<'t>,
+    chosen: Option<Chosen<'t>>,
+) -> Decision<'t> {
+    match execute(connection, table, scratch, found, chosen) {
         Ok(plan) => Decision::Forward(plan),
         Err(answer) => Decision::Answer(answer),
     }
 }
 
-/// Finds the rule.
-fn route<'t>(
+/// Reads where the request is for: its host, path and listener.
+fn arrive<'t>(
     connection: &Connection,
     table: &'t WorkerTable,
     scratch: &mut Scratch,
     record: &mut Record<'t>,
-) -> Result<Found<'t>, Answer> {
-    let Scratch { input, request, names, request_overlay, response_overlay, .. } = scratch;
+) -> Result<Arrived<'t>, Answer> {
+    let Scratch { input, request, names, request_overlay, response_overlay, added, .. } = scratch;
     let bytes = input.kept();
     request_overlay.clear();
     response_overlay.clear();
+    added.clear();
     names.clear();
     names.grpc = connection.stream.is_http2() && grpc::is_call(request.fields(), bytes);
     if connection.worker.pressure() >= Pressure::Requests {
@@ -168,6 +258,26 @@ fn route<'t>(
     let judged = Judged::new(&view, &settings.trusted_peers, arrival);
     let (trusted, random) = (judged.forwarded().trusted, &connection.worker.random);
     forwarded::request_id(trusted, request.fields(), bytes, random, &mut names.request_id);
+    Ok(Arrived { port, sni, listener })
+}
+
+/// Finds the rule.
+fn find<'t>(
+    connection: &Connection,
+    table: &'t WorkerTable,
+    scratch: &Scratch,
+    arrived: Arrived<'t>,
+    record: &mut Record<'t>,
+) -> Result<Found<'t>, Answer> {
+    let Scratch { input, request, names, request_overlay, .. } = scratch;
+    let bytes = input.kept();
+    let Arrived { port, sni, listener } = arrived;
+    let defaults = HttpSettings::default();
+    let settings = listener.map_or(&defaults, |listener| &listener.listener.http);
+    let view = View::edited(request, bytes, names, request_overlay);
+    let listener_port = listener.map_or(0, |listener| listener.listener.port);
+    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener_port);
+    let judged = Judged::new(&view, &settings.trusted_peers, arrival);
     match ir::find(port, table.table(), sni, &judged, &mut Silent) {
         Outcome::Found(found) => {
             record.found = Some(found);
@@ -187,6 +297,18 @@ fn route<'t>(
     }
 }
 
+/// Whether the rule's CORS filter answers: preflights come without credentials, so nobody is asked
+/// about them.
+fn is_preflight(connection: &Connection, scratch: &Scratch, found: Found<'_>) -> bool {
+    let Scratch { input, request, names, .. } = scratch;
+    let bytes = input.kept();
+    let listener = &found.listener.listener;
+    let view = View::new(request, bytes, &names.host, &names.path);
+    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
+    ir::exec::is_preflight(&found.entry.rule.filters, &judged)
+}
+
 /// The listener of the handshake in the current table; an error when it is gone, or asks more or
 /// less of clients than it did.
 fn sni_listener(
@@ -202,16 +324,15 @@ fn sni_listener(
     if terminates { Ok(Some(found.index)) } else { Err(()) }
 }
 
-/// Runs filters and chooses the backend.
+/// Runs filters towards the chosen backend.
 fn execute<'t>(
     connection: &Connection,
     table: &'t WorkerTable,
     scratch: &mut Scratch,
     found: Found<'t>,
-    record: &mut Record<'t>,
+    chosen: Option<Chosen<'t>>,
 ) -> Result<Plan<'t>, Answer> {
     let rule = &found.entry.rule;
-    let chosen = choose(connection, found, record);
     // Most rules have no filters, and need no view of the request any more.
     let filtered = match (&rule.action, &chosen) {
         (Action::Redirect(_), _) => true,
@@ -273,7 +394,7 @@ fn choose<'t>(
     connection: &Connection,
     found: Found<'t>,
     record: &mut Record<'t>,
-) -> Option<(usize, &'t Backend, &'t BackendEntry)> {
+) -> Option<Chosen<'t>> {
     let Action::Forward(backends) = &found.entry.rule.action else { return None };
     let position = found.entry.pick(connection.worker.random.next())?;
     let backend = backends.get(position)?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http1::{BodyDecoder, RequestHead, ResponseHead};
-use ir::Overlay;
+use ir::{FieldName, FieldValue, Overlay};
 
 use crate::{
     buffer::{Buffer, Outgoing},
@@ -28,6 +28,8 @@ pub(crate) struct Scratch {
     pub(crate) response_body: BodyDecoder,
     pub(crate) request_overlay: Overlay,
     pub(crate) response_overlay: Overlay,
+    /// Fields that authorization services add to the response.
+    pub(crate) added: Vec<(FieldName, FieldValue)>,
     pub(crate) names: Names,
 }
 

@@ -34,6 +34,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    AuthDenied = 403, "auth_denied", "An authorization service refused the request; status, fields and body are its own.";
+    AuthFailed = 503, "auth_failed", "An authorization service gave no usable answer in time, so the request was refused.";
     BackendTimeout = 504, "backend_timeout", "One attempt took longer than the rule's backendRequest timeout, or the backend fell silent.";
     BadHead = 400, "bad_head", "The request head breaks HTTP/1.1 syntax.";
     BadBody = 400, "bad_body", "The framing of the request body is broken.";

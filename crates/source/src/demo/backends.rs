@@ -7,8 +7,8 @@ use std::{
 
 use api::{
     BackendObjectReference, EndpointSlice, Gateway, HttpRouteFilter, L4RouteRule, Listener,
-    ObjectName, ParentReference, Resource as _, Route, Service, ServiceType, TlsMode, XBackend,
-    XBackendType,
+    ListenerSet, ObjectName, ParentReference, Resource as _, Route, Service, ServiceType, TlsMode,
+    XBackend, XBackendType,
 };
 use translate::ObjectRef;
 
@@ -181,6 +181,7 @@ impl Planner<'_> {
     /// Every reference to a backend.
     fn wanted(&self) -> Vec<Wanted> {
         let mut found = Vec::new();
+        self.listeners(&mut found);
         self.http(&mut found);
         self.grpc(&mut found);
         for (name, route) in &self.snapshot.tls_routes {
@@ -201,6 +202,21 @@ impl Planner<'_> {
         found
     }
 
+    /// The services that filters of listeners ask.
+    fn listeners(&self, found: &mut Vec<Wanted>) {
+        let gateways = self.snapshot.gateways.iter();
+        let gateways = gateways.map(|(name, one)| (Gateway::KIND, name, &one.spec.listeners));
+        let sets = self.snapshot.listener_sets.iter();
+        let sets = sets.map(|(name, one)| (ListenerSet::KIND, name, &one.spec.listeners));
+        for (kind, name, listeners) in gateways.chain(sets) {
+            let filters = listeners.iter().filter_map(|listener| listener.filters.as_ref());
+            let auths = filters.flat_map(|filters| &filters.requests);
+            for auth in auths.filter_map(|filter| filter.external_auth.as_ref()) {
+                found.push(wanted(kind, name, &auth.backend_ref, Speaks::Http, false));
+            }
+        }
+    }
+
     fn http(&self, found: &mut Vec<Wanted>) {
         for (name, route) in &self.snapshot.http_routes {
             for rule in &route.spec.rules {
@@ -208,10 +224,10 @@ impl Planner<'_> {
                 let mut add = |reference: &BackendObjectReference| {
                     found.push(wanted("HTTPRoute", name, reference, Speaks::Http, sessions));
                 };
-                mirrors(&rule.filters).for_each(&mut add);
+                asked(&rule.filters).for_each(&mut add);
                 for backend in &rule.backend_refs {
                     add(&backend.backend.object);
-                    mirrors(&backend.filters).for_each(&mut add);
+                    asked(&backend.filters).for_each(&mut add);
                 }
             }
         }
@@ -324,6 +340,11 @@ fn merge(known: &mut Speaks, other: Speaks) {
     }
 }
 
-fn mirrors(filters: &[HttpRouteFilter]) -> impl Iterator<Item = &BackendObjectReference> {
-    filters.iter().filter_map(|filter| filter.request_mirror.as_ref()).map(|one| &one.backend_ref)
+/// The backends that filters name.
+fn asked(filters: &[HttpRouteFilter]) -> impl Iterator<Item = &BackendObjectReference> {
+    filters.iter().flat_map(|filter| {
+        let mirror = filter.request_mirror.as_ref().map(|one| &one.backend_ref);
+        let auth = filter.external_auth.as_ref().map(|one| &one.backend_ref);
+        mirror.into_iter().chain(auth)
+    })
 }

@@ -196,6 +196,12 @@ pub(super) fn of(code: Code) -> &'static str {
         Code::ListenerSetParentNotProgrammed => {
             "The set itself is valid, but its Gateway has no address to listen on. The Gateway's own conditions say why."
         }
+        Code::ListenerFilterInvalid => {
+            "A filter in `filters.requests` of a listener has a value that cannot be used, so the listener is not served: its requests must not pass the filter by. The message names the filter by its position. Correct or remove it."
+        }
+        Code::ListenerFilterRef => {
+            "A filter in `filters.requests` of a listener refers to something that does not exist or cannot be asked. The listener stays up and answers every request with 500, because none may pass the filter by. Correct the reference, or create what it names."
+        }
         Code::DefaultGateway => {
             "`spec.defaultScope: All` makes the Gateway a parent of every route with `useDefaultGateways: All`, as far as its listeners allow the route's kind, namespace and hostnames. Routes that name their parents are not concerned."
         }

@@ -89,7 +89,7 @@ fn lower(work: &GatewayWork<'_>, listener: &ListenerWork<'_>) -> Option<Listener
         hostname: listener.hostname.clone(),
         http: work.edge.settings(own_name),
         connection: work.edge.connection(own_name),
-        filters: Vec::new(),
+        filters: listener.filters.clone(),
     })
 }
 

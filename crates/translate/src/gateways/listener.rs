@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use api::{
-    FromNamespaces, GATEWAY_GROUP, Gateway, LabelSelector, Listener, ListenerFilterType,
-    ProtocolType, TlsMode,
+use api::{FromNamespaces, GATEWAY_GROUP, Gateway, LabelSelector, Listener, ProtocolType, TlsMode};
+use ir::{
+    CertificateId, ClientValidation, Filter, HostPattern, ListenerId, ObjectRef, Origin, TlsOptions,
 };
-use ir::{CertificateId, ClientValidation, HostPattern, ListenerId, ObjectRef, Origin, TlsOptions};
 
 use crate::certificate::{self, Store};
 use crate::code::Code;
 use crate::condition::ConditionType;
 use crate::diagnostic::{Diagnostic, Target};
-use crate::gateways::{Certificates, frontend};
+use crate::gateways::{Certificates, frontend, listener_filters};
 use crate::kinds::{RouteType, at};
 use crate::settings::Capabilities;
 use crate::status::denies;
@@ -98,6 +97,10 @@ pub(crate) struct ListenerWork<'a> {
     pub(crate) certificates: Vec<CertificateId>,
     pub(crate) client_validation: Option<Arc<ClientValidation>>,
     pub(crate) tls_options: TlsOptions,
+    /// Run on every request, in this order.
+    pub(crate) filters: Vec<Filter>,
+    /// What these filters ask, as far as it exists and may be used.
+    pub(crate) filter_backends: Vec<Arc<ObjectRef>>,
     pub(crate) findings: Vec<Diagnostic>,
     pub(crate) bind_port: u16,
 }
@@ -165,6 +168,8 @@ fn lower<'a>(
         certificates: Vec::new(),
         client_validation: None,
         tls_options: TlsOptions::default(),
+        filters: Vec::new(),
+        filter_backends: Vec::new(),
         findings: Vec::new(),
         bind_port: spec.port,
     };
@@ -173,36 +178,8 @@ fn lower<'a>(
     kinds(&mut work, world.settings.capabilities);
     namespaces(&mut work);
     port(&mut work, world.settings.port_offset);
-    filters(&mut work);
+    listener_filters::lower(world, &mut work, owner.object);
     work
-}
-
-/// Filters that run before a route is looked for (GEP-5224). None of their kinds is served yet, and
-/// one that cannot run costs the listener: requests must not pass it by.
-fn filters(work: &mut ListenerWork<'_>) {
-    let Some(filters) = &work.spec.filters else { return };
-    if filters.requests.is_empty() {
-        return;
-    }
-    match work.shape {
-        Some(Shape::Http | Shape::Https) | None => {}
-        Some(Shape::TlsPassthrough | Shape::TlsTerminate | Shape::Tcp | Shape::Udp) => {
-            let message = format!("protocol {} has no filters; remove them", work.spec.protocol);
-            work.find(Code::UnsupportedListenerField, "filters", message);
-            return;
-        }
-    }
-    for (index, filter) in filters.requests.iter().enumerate() {
-        let message = match &filter.r#type {
-            ListenerFilterType::ExternalAuth | ListenerFilterType::ExtensionRef => {
-                format!("filter {} of a listener is not served yet; remove it", filter.r#type)
-            }
-            ListenerFilterType::Other(other) => {
-                format!("the filter type \"{other}\" is not known")
-            }
-        };
-        work.find(Code::UnsupportedListenerField, &format!("filters.requests[{index}]"), message);
-    }
 }
 
 fn shape(work: &mut ListenerWork<'_>, capabilities: Capabilities) {

@@ -12,6 +12,7 @@ pub(crate) mod conflict;
 pub(crate) mod envoy_proxy;
 pub(crate) mod frontend;
 pub(crate) mod listener;
+mod listener_filters;
 pub(crate) mod listener_set;
 pub(crate) mod parameters;
 pub(crate) mod provisioned;

@@ -20,8 +20,18 @@ pub(crate) fn target(
     reference: &BackendObjectReference,
     effect: &str,
 ) -> Target {
-    let inputs = pass.inputs;
-    match inputs.resolution(reference) {
+    let resolution = pass.inputs.resolution(reference);
+    resolved(pass, field, resolution, effect)
+}
+
+/// The same for a reference that was followed.
+pub(crate) fn resolved(
+    pass: &mut Pass<'_>,
+    field: &str,
+    resolution: Option<&Resolution>,
+    effect: &str,
+) -> Target {
+    match resolution {
         Some(Resolution::Reached(reached)) => Target::Cluster(reached.cluster.clone()),
         Some(Resolution::Unknown(cluster, message, hint)) => {
             pass.aside(Code::OutsideSnapshot, field, message.clone());

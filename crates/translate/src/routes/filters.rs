@@ -4,6 +4,9 @@ use api::{FilterType, HttpRouteFilter};
 use ir::{Filter, Mirror, Redirect, Target};
 
 use crate::code::Code;
+use crate::external_auth;
+use crate::kinds::RouteType;
+use crate::routes::http::RULE_EFFECT;
 use crate::routes::{Pass, backends, modifiers};
 
 /// The lowered filters of a rule.
@@ -53,7 +56,7 @@ pub(crate) fn lower(
     });
     outcome.map(|()| lowered).map_err(|(field, problem)| {
         let (code, effect) = match place {
-            Place::Rule => (problem.code, "requests of this rule answer 500"),
+            Place::Rule => (problem.code, RULE_EFFECT),
             Place::Backend => (Code::BackendFilterRefused, pass.route.share_effect()),
         };
         pass.report(code, &field, problem.message, Some(effect));
@@ -132,7 +135,7 @@ fn one(
             let body = filter.cors.as_ref().ok_or_else(|| missing("cors"))?;
             lowered.filters.push(Filter::Cors(modifiers::cors(body, origin).map_err(invalid)?));
         }
-        FilterType::ExternalAuth => return Err(unserved("filter ExternalAuth is not served yet")),
+        FilterType::ExternalAuth => external_auth(pass, field, filter, place, lowered)?,
         FilterType::ExtensionRef => {
             let message = extension(filter);
             return Err(Problem::new(Code::ExtensionRefUnsupported, message));
@@ -151,6 +154,40 @@ fn extension(filter: &HttpRouteFilter) -> String {
         |reference| format!("{} {} of group {}", reference.kind, reference.name, reference.group),
     );
     format!("{named} is not a filter that is known here; remove it")
+}
+
+/// One whose service cannot be asked stays, and refuses requests.
+fn external_auth(
+    pass: &mut Pass<'_>,
+    field: &str,
+    filter: &HttpRouteFilter,
+    place: Place,
+    lowered: &mut Filters,
+) -> Result<(), Problem> {
+    if !pass.capabilities.external_auth {
+        let message = "filter ExternalAuth is not served yet";
+        return Err(Problem::new(Code::UnsupportedFilter, message));
+    }
+    let Some(body) = filter.external_auth.as_ref() else {
+        return Err(Problem::new(Code::InvalidFilter, "externalAuth is missing"));
+    };
+    let asked =
+        external_auth::read(body).map_err(|message| Problem::new(Code::InvalidFilter, message))?;
+    let reference = format!("{field}.externalAuth.backendRef");
+    let inputs = pass.inputs;
+    let resolution = match external_auth::spoken(body) {
+        RouteType::Grpc => inputs.callee(&body.backend_ref),
+        RouteType::Http | RouteType::Tcp | RouteType::Tls | RouteType::Udp => {
+            inputs.resolution(&body.backend_ref)
+        }
+    };
+    let effect = match place {
+        Place::Rule => RULE_EFFECT,
+        Place::Backend => pass.route.share_effect(),
+    };
+    let target = backends::resolved(pass, &reference, resolution, effect);
+    lowered.filters.push(Filter::ExternalAuth(asked.at(pass.origin(field), target)));
+    Ok(())
 }
 
 /// A mirror whose backend cannot be reached is left out: the requests themselves are served.

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{BackendObjectReference, BackendRef, HttpRoute, HttpRouteFilter, HttpRouteRule};
+use api::{
+    BackendObjectReference, BackendRef, ExternalAuthFilter, HttpRoute, HttpRouteFilter,
+    HttpRouteRule,
+};
 use ir::{Action, FailReason, Match, PathMatch, Retry, RouteKind, Rule, Timeouts};
 
 use crate::code::Code;
+use crate::external_auth;
 use crate::kinds::RouteType;
 use crate::routes::filters::{self, Place};
 use crate::routes::{Body, Lower, Pass, backends, matches};
@@ -27,17 +31,29 @@ impl Lower for HttpRoute {
     const TYPE: RouteType = RouteType::Http;
 
     fn visit_backends(&self, visit: &mut dyn FnMut(&BackendObjectReference)) {
-        let mirrors = |filters: &[HttpRouteFilter],
-                       visit: &mut dyn FnMut(&BackendObjectReference)| {
+        let named = |filters: &[HttpRouteFilter],
+                     visit: &mut dyn FnMut(&BackendObjectReference)| {
             for mirror in filters.iter().filter_map(|filter| filter.request_mirror.as_ref()) {
                 visit(&mirror.backend_ref);
             }
+            let asked = external_auth::services(filters);
+            asked.filter(|auth| !by_grpc(auth)).for_each(|auth| visit(&auth.backend_ref));
         };
         for rule in &self.spec.rules {
-            mirrors(&rule.filters, visit);
+            named(&rule.filters, visit);
             for backend in &rule.backend_refs {
                 visit(&backend.backend.object);
-                mirrors(&backend.filters, visit);
+                named(&backend.filters, visit);
+            }
+        }
+    }
+
+    fn visit_callees(&self, visit: &mut dyn FnMut(&BackendObjectReference)) {
+        for rule in &self.spec.rules {
+            let backends = rule.backend_refs.iter().map(|backend| backend.filters.as_slice());
+            for filters in std::iter::once(rule.filters.as_slice()).chain(backends) {
+                let asked = external_auth::services(filters);
+                asked.filter(|auth| by_grpc(auth)).for_each(|auth| visit(&auth.backend_ref));
             }
         }
     }
@@ -52,6 +68,10 @@ impl Lower for HttpRoute {
             rules.iter().enumerate().map(|(index, rule)| lower_rule(pass, index, rule)).collect();
         Body::Http(RouteKind::Http, settle(pass, outcomes))
     }
+}
+
+fn by_grpc(auth: &ExternalAuthFilter) -> bool {
+    external_auth::spoken(auth) == RouteType::Grpc
 }
 
 /// Keeps what can stand in the IR, and says when nothing of the route is served.

@@ -62,6 +62,8 @@ pub(crate) struct RouteInputs {
     pub(crate) defaults: Vec<(ParentReference, Listeners)>,
     /// Every distinct reference to a backend, in the order of the route.
     pub(crate) backends: Vec<(BackendObjectReference, Resolution)>,
+    /// The same for services that filters ask by gRPC.
+    pub(crate) callees: Vec<(BackendObjectReference, Resolution)>,
     pub(crate) issues: Issues,
     /// The regular expressions of the namespace take too much memory: those of this route are
     /// left out.
@@ -70,13 +72,18 @@ pub(crate) struct RouteInputs {
 
 impl RouteInputs {
     pub(crate) fn resolution(&self, reference: &BackendObjectReference) -> Option<&Resolution> {
-        self.backends.iter().find(|(own, _)| own == reference).map(|(_, resolution)| resolution)
+        find(&self.backends, reference)
+    }
+
+    /// What a reference to a service that is asked by gRPC means.
+    pub(crate) fn callee(&self, reference: &BackendObjectReference) -> Option<&Resolution> {
+        find(&self.callees, reference)
     }
 
     /// The backends that exist and may be used, each once.
     pub(crate) fn used_backends(&self) -> Vec<Arc<ObjectRef>> {
         let mut backends: Vec<Arc<ObjectRef>> = Vec::new();
-        for (_, resolution) in &self.backends {
+        for (_, resolution) in self.backends.iter().chain(&self.callees) {
             let object: Option<&Arc<ObjectRef>> = match resolution {
                 Resolution::Reached(reached) => Some(&reached.cluster.0.backend),
                 Resolution::Refused(refusal) => refusal.backend.as_ref(),
@@ -86,6 +93,13 @@ impl RouteInputs {
         }
         backends
     }
+}
+
+fn find<'r>(
+    list: &'r [(BackendObjectReference, Resolution)],
+    reference: &BackendObjectReference,
+) -> Option<&'r Resolution> {
+    list.iter().find(|(own, _)| own == reference).map(|(_, resolution)| resolution)
 }
 
 struct Parent<'g> {
@@ -260,13 +274,21 @@ pub(crate) fn gather<R: Lower>(
     };
     let mut backends: Vec<(BackendObjectReference, Resolution)> = Vec::new();
     route.visit_backends(&mut |reference| {
-        if !backends.iter().any(|(own, _)| own == reference) {
+        if find(&backends, reference).is_none() {
             let resolution = resolve_backend(world, object, reference, R::TYPE);
             backends.push((reference.clone(), resolution));
         }
     });
+    let mut callees: Vec<(BackendObjectReference, Resolution)> = Vec::new();
+    route.visit_callees(&mut |reference| {
+        if find(&callees, reference).is_none() {
+            let resolution = resolve_backend(world, object, reference, RouteType::Grpc);
+            callees.push((reference.clone(), resolution));
+        }
+    });
     let issues: Vec<_> = world.issues(object).cloned().collect();
-    RouteInputs { parents: named, defaults, backends, issues: issues.into(), over_budget: false }
+    let issues = issues.into();
+    RouteInputs { parents: named, defaults, backends, callees, issues, over_budget: false }
 }
 
 /// The Gateway of each listener that routes can attach to.

@@ -74,6 +74,9 @@ pub(crate) trait Lower: Route + PartialEq {
     /// Calls `visit` for every reference to a backend, filters included.
     fn visit_backends(&self, visit: &mut dyn FnMut(&BackendObjectReference));
 
+    /// Calls `visit` for every service that filters ask by gRPC.
+    fn visit_callees(&self, _visit: &mut dyn FnMut(&BackendObjectReference)) {}
+
     fn lower_rules(&self, pass: &mut Pass<'_>) -> Body;
 }
 
