@@ -29,6 +29,7 @@ var Tests = []suite.ConformanceTest{
 	ClusterTrustBundleFrontend,
 	GatewayAddressRoutability,
 	GatewayAddressRoutabilityCluster,
+	GatewayListenerFilters,
 	XBackendEndpointSelector,
 }
 

@@ -1,0 +1,44 @@
+package own
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/gateway-api/conformance/utils/http"
+	"sigs.k8s.io/gateway-api/conformance/utils/suite"
+	"sigs.k8s.io/gateway-api/pkg/features"
+)
+
+// GatewayListenerFilters: GEP-5224. The filters of a listener run before a route is chosen.
+var GatewayListenerFilters = suite.ConformanceTest{
+	ShortName:   "GatewayListenerFilters",
+	Description: "A listener asks an authorizer before it looks for a route",
+	Features:    []features.FeatureName{features.SupportGateway, features.SupportHTTPRoute, features.SupportGatewayListenerFilters},
+	Manifests:   []string{"manifests/listener-filters.yaml"},
+	Parallel:    true,
+	Test: func(t *testing.T, s *suite.ConformanceTestSuite) {
+		address := routed(t, s, "listener-filters")
+		host, _, err := net.SplitHostPort(address)
+		require.NoError(t, err)
+		t.Run("what the authorizer adds chooses the route", func(t *testing.T) {
+			http.MakeRequestAndExpectEventuallyConsistentResponse(t, s.RoundTripper, s.TimeoutConfig, net.JoinHostPort(host, "80"),
+				http.ExpectedResponse{
+					Request:         http.Request{Path: "/", Headers: map[string]string{"X-Echo-Set-Header": "X-User:alice"}},
+					ExpectedRequest: &http.ExpectedRequest{Request: http.Request{Path: "/", Headers: map[string]string{"X-User": "alice"}}},
+					Response:        http.Response{StatusCode: 200},
+					Backend:         backendV1,
+					Namespace:       namespace,
+				})
+			served(t, s, net.JoinHostPort(host, "80"), "", "/", backendV2)
+		})
+		t.Run("what the authorizer refuses reaches no route", func(t *testing.T) {
+			denying := net.JoinHostPort(host, "8080")
+			served(t, s, denying, "", "/200", backendV2)
+			for path, code := range map[string]int{"/401": 401, "/403": 403} {
+				http.MakeRequestAndExpectEventuallyConsistentResponse(t, s.RoundTripper, s.TimeoutConfig, denying,
+					http.ExpectedResponse{Request: http.Request{Path: path}, Response: http.Response{StatusCode: code}, Namespace: namespace})
+			}
+		})
+	},
+}
