@@ -274,7 +274,6 @@ const BESIDE_THEIR_CODE: &[(&str, &str, &[&str])] = &[
     ("proxy", "l4/udp/table.rs", &["SAMPLE"]),
     ("proxy", "tls/trust.rs", &["HINTS_MOST"]),
     ("proxy", "tls/upstream.rs", &["SESSIONS"]),
-    ("translate", "trust.rs", &["AUTHORITIES_MAX"]),
 ];
 
 /// Rows for the constants of [`BESIDE_THEIR_CODE`].
