@@ -240,7 +240,7 @@ pub(crate) fn endpoints(ir: &IrSet, port: u16) -> EndpointMap {
             identity: format!("pod-{port}").into(),
             zone: None,
             for_zones: Vec::new(),
-                    for_nodes: Vec::new(),
+            for_nodes: Vec::new(),
             state: EndpointState::Ready,
         };
         (key, Arc::new(EndpointSet { endpoints: vec![Arc::new(endpoint)] }))
