@@ -90,9 +90,7 @@ impl Strike<'_> {
         let pids = contender.process.pids();
         let with_files = matches!(self.attack.plan, Plan::Slow { .. });
         let before = (count()?, sample(&pids, true));
-        let health = SocketAddr::from((Ipv4Addr::LOCALHOST, contender.site.side_ports.0));
-        let probe =
-            matches!(self.attack.plan, Plan::Files { .. }).then(|| Probe::start(health, "/livez"));
+        let probe = self.probe(contender);
         let watch = Watch::start(pids.clone(), with_files);
         // Where connections run out, the victim has its own before.
         let early = matches!(self.attack.plan, Plan::Crowd | Plan::Files { .. });
@@ -133,32 +131,33 @@ impl Strike<'_> {
             facts: Vec::new(),
         };
         outcome.facts = self.facts(&outcome, gone);
-        match self.attack.plan {
-            Plan::Slow { deadline } => {
-                outcome.facts.extend(closings(&samples, &before.1, &times, deadline));
-            }
-            Plan::Bomb => outcome.facts.push(Fact {
+        outcome.facts.extend(match self.attack.plan {
+            Plan::Slow { deadline } => closings(&samples, &before.1, &times, deadline),
+            Plan::Bomb => vec![Fact {
                 what: "memory given back after s".to_owned(),
                 reached: freed,
                 at_most: attacks::FREED_SECONDS,
-            }),
-            Plan::Crowd => outcome.facts.push(Fact {
+            }],
+            Plan::Crowd => vec![Fact {
                 what: "share of a core while blocked".to_owned(),
                 reached: busy,
                 at_most: attacks::BLOCKED_CPU,
-            }),
-            Plan::Flood | Plan::Files { .. } | Plan::Memory { .. } => {}
-        }
-        if let Some((answered, failed)) = probe.map(Probe::stop) {
-            let what = format!("of {} health requests unanswered", answered + failed);
-            outcome.facts.push(Fact { what, reached: failed as f64, at_most: 0.0 });
-        }
+            }],
+            Plan::Flood | Plan::Files { .. } | Plan::Memory { .. } => Vec::new(),
+        });
+        outcome.facts.extend(probe.map(unanswered));
         outcome.facts.push(Fact {
             what: "answers again after s".to_owned(),
             reached: recovered,
             at_most: attacks::RECOVER_SECONDS,
         });
         Ok(outcome)
+    }
+
+    /// Asks for health all the while, where files run out.
+    fn probe(&self, contender: &Contender) -> Option<Probe> {
+        let health = SocketAddr::from((Ipv4Addr::LOCALHOST, contender.site.side_ports.0));
+        matches!(self.attack.plan, Plan::Files { .. }).then(|| Probe::start(health, "/livez"))
     }
 
     /// What follows from the outcome alone.
@@ -218,6 +217,12 @@ impl Strike<'_> {
         let used = contender.process.cpu_ns().saturating_sub(cpu) as f64 / 1e9;
         used / started.elapsed().as_secs_f64()
     }
+}
+
+fn unanswered(probe: Probe) -> Fact {
+    let (answered, failed) = probe.stop();
+    let what = format!("of {} health requests unanswered", answered + failed);
+    Fact { what, reached: failed as f64, at_most: 0.0 }
 }
 
 /// When the connections of a slow attack were closed, by the open files of the proxy.

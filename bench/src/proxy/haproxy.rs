@@ -87,6 +87,13 @@ frontend web
   log-format '{\"time\":\"%tr\",\"client\":\"%ci\",\"method\":\"%HM\",\"host\":\"%[capture.req.hdr(0),json]\",\"path\":\"%HU\",\"status\":%ST,\"bytes\":%B,\"duration\":%Ta,\"upstream\":\"%b/%s\",\"upstream_duration\":%Tr,\"user_agent\":\"%[capture.req.hdr(1),json]\"}'\n",
         );
     }
+    backends(site, &mut text, http, by_name)?;
+    Ok(text)
+}
+
+/// Which backend a request or stream goes to, and the backends.
+fn backends(site: &Site, text: &mut String, http: bool, by_name: bool) -> anyhow::Result<()> {
+    let folder = site.folder.display();
     match site.shape {
         Shape::One if by_name => {}
         Shape::One => text.push_str("  default_backend backend\n"),
@@ -102,5 +109,5 @@ frontend web
     if http {
         writeln!(text, "backend none\n  http-request return status 404")?;
     }
-    Ok(text)
+    Ok(())
 }

@@ -67,9 +67,6 @@ fn stream(site: &Site) -> String {
 
 fn http(site: &Site, mut text: String) -> anyhow::Result<String> {
     let folder = site.folder.display();
-    let listen = site.listen;
-    let http2 = if site.wire.is_http2() { " http2" } else { "" };
-    let scheme = if site.tls { " ssl" } else { "" };
     write!(
         text,
         "http {{
@@ -119,6 +116,16 @@ fn http(site: &Site, mut text: String) -> anyhow::Result<String> {
              ssl_protocols TLSv1.3;\n  ssl_session_tickets off;\n  ssl_session_cache off;"
         )?;
     }
+    servers(site, &mut text)?;
+    text.push_str("}\n");
+    Ok(text)
+}
+
+/// The hosts and paths of the site.
+fn servers(site: &Site, text: &mut String) -> anyhow::Result<()> {
+    let listen = site.listen;
+    let http2 = if site.wire.is_http2() { " http2" } else { "" };
+    let scheme = if site.tls { " ssl" } else { "" };
     let grpc = "grpc_pass grpc://backend;\n  grpc_set_header Host $host;\n  \
                 grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n  \
                 grpc_set_header X-Forwarded-Proto $scheme;";
@@ -128,12 +135,12 @@ fn http(site: &Site, mut text: String) -> anyhow::Result<String> {
         writeln!(text, "  server {{ {second} listen {listen}{scheme}{http2}{head} {locations} }}")
     };
     match site.shape {
-        Shape::One => server(&mut text, ";", &format!("location / {{ {pass} }}"))?,
+        Shape::One => server(text, ";", &format!("location / {{ {pass} }}"))?,
         Shape::Hosts(_) => {
-            server(&mut text, " default_server;", "return 404;")?;
+            server(text, " default_server;", "return 404;")?;
             for host in site.hosts() {
                 let head = format!("; server_name {host};");
-                server(&mut text, &head, &format!("location / {{ {pass} }}"))?;
+                server(text, &head, &format!("location / {{ {pass} }}"))?;
             }
         }
         Shape::Paths(_) => {
@@ -141,9 +148,8 @@ fn http(site: &Site, mut text: String) -> anyhow::Result<String> {
             for path in site.paths() {
                 writeln!(locations, "location {path}/ {{ {pass} }}")?;
             }
-            server(&mut text, ";", &locations)?;
+            server(text, ";", &locations)?;
         }
     }
-    text.push_str("}\n");
-    Ok(text)
+    Ok(())
 }
