@@ -350,7 +350,7 @@ fn hints_of_a_slice_come_along() {
             "s",
             &format!(
                 "addressType: IPv4\n{PORT}endpoints:\n\
-                 - {{ addresses: [10.0.0.1], zone: a, hints: {{ forZones: [{{ name: a }}, {{ name: b }}], forNodes: [{{ name: n }}] }} }}\n"
+                 - {{ addresses: [10.0.0.1], zone: a, hints: {{ forZones: [{{ name: a }}, {{ name: b }}], forNodes: [{{ name: one }}] }} }}\n"
             ),
         );
     let (service, slices) = read(&text);
@@ -358,5 +358,5 @@ fn hints_of_a_slice_come_along() {
     let set = resolve(&service, 80, &slices, BackendAddresses::Anywhere);
     let zones: Vec<&str> = set.endpoints[0].for_zones.iter().map(|zone| &**zone).collect();
     assert_eq!(zones, ["a", "b"]);
-    assert_eq!(&*set.endpoints[0].for_nodes[0], "n");
+    assert_eq!(&*set.endpoints[0].for_nodes[0], "one");
 }
