@@ -22,11 +22,13 @@ var GatewayListenerFilters = suite.ConformanceTest{
 		t.Run("what the authorizer adds chooses the route", func(t *testing.T) {
 			http.MakeRequestAndExpectEventuallyConsistentResponse(t, s.RoundTripper, s.TimeoutConfig, net.JoinHostPort(host, "80"),
 				http.ExpectedResponse{
-					Request:         http.Request{Path: "/", Headers: map[string]string{"X-Echo-Set-Header": "X-User:alice"}},
-					ExpectedRequest: &http.ExpectedRequest{Request: http.Request{Path: "/", Headers: map[string]string{"X-User": "alice"}}},
-					Response:        http.Response{StatusCode: 200},
-					Backend:         backendV1,
-					Namespace:       namespace,
+					Request: http.Request{Path: "/"},
+					// Sent as X-Echo-Set-Header, so the authorizer, which is such a backend, answers with it.
+					BackendSetResponseHeaders: map[string]string{"X-User": "alice"},
+					ExpectedRequest:           &http.ExpectedRequest{Request: http.Request{Path: "/", Headers: map[string]string{"X-User": "alice"}}},
+					Response:                  http.Response{StatusCode: 200},
+					Backend:                   backendV1,
+					Namespace:                 namespace,
 				})
 			served(t, s, net.JoinHostPort(host, "80"), "", "/", backendV2)
 		})
