@@ -145,7 +145,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         title: "a response of 1 MiB that is not read",
         kind: Kind::SlowRead,
         connections: 5000,
-        seconds: 33,
+        seconds: 42,
         plan: Plan::Slow { deadline: 30.0 },
     },
     Attack {
