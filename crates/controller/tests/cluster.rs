@@ -325,14 +325,16 @@ fn only_secrets_that_something_refers_to_are_read() {
     });
 }
 
+/// Who leads.
+fn holder(state: &State) -> Option<String> {
+    let lease = state.get("leases", "system", "lease")?;
+    lease["spec"]["holderIdentity"].as_str().map(str::to_owned)
+}
+
 #[test]
 fn one_of_two_controllers_writes_and_the_other_takes_over_when_it_ends() {
     local(async {
         let fake = cluster().await;
-        let holder = |state: &State| {
-            let lease = state.get("leases", "system", "lease")?;
-            lease["spec"]["holderIdentity"].as_str().map(str::to_owned)
-        };
         let first = start(&fake, "first");
         fake.until("the first leads", |state| holder(state).as_deref() == Some("first")).await;
         let second = start(&fake, "second");
@@ -383,10 +385,6 @@ fn what_users_must_know_is_told_once_as_an_event() {
 fn another_controller_takes_over_when_the_leader_is_gone_without_a_word() {
     local(async {
         let fake = cluster().await;
-        let holder = |state: &State| {
-            let lease = state.get("leases", "system", "lease")?;
-            lease["spec"]["holderIdentity"].as_str().map(str::to_owned)
-        };
         let first = start(&fake, "first");
         fake.until("the first leads", |state| holder(state).as_deref() == Some("first")).await;
         let second = start(&fake, "second");

@@ -10,8 +10,12 @@
 
 mod common;
 
-use bytes::{Buf as _, BufMut as _, Bytes};
-use common::{Config, Plane, to, with_filters};
+use bytes::{Buf as _, Bytes};
+use common::{
+    Config, Plane,
+    grpc::{Raw, serve},
+    to, with_filters,
+};
 use ir::{AuthProtocol, ExternalAuth, FieldName, Filter, Origin, Target};
 use parking_lot::Mutex;
 use proxy::Reason;
@@ -25,52 +29,7 @@ use std::{
     task::{Context, Poll},
 };
 use testkit::recorder::Recorder;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{
-    Request, Response, Status,
-    body::Body,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    server::NamedService,
-    transport::Server,
-};
-
-/// Messages are bytes.
-#[derive(Clone, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, target: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        target.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(source.copy_to_bytes(source.remaining())))
-    }
-}
+use tonic::{Request, Response, Status, body::Body, server::NamedService};
 
 #[derive(Default)]
 struct Script {
@@ -116,19 +75,7 @@ impl tower::Service<http::Request<Body>> for Authorization {
 
 impl Authorization {
     fn start(&self) -> SocketAddr {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = self.clone();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let incoming = TcpListenerStream::new(listener);
-                Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
-            });
-        });
-        address
+        serve(self.clone())
     }
 
     fn answer(&self, answer: Result<Vec<u8>, Status>) {

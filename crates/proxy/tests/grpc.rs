@@ -3,8 +3,8 @@
 
 mod common;
 
-use bytes::{Buf as _, BufMut as _, Bytes};
-use common::{Config, Plane, rule, to_http2};
+use bytes::Bytes;
+use common::{Config, Plane, grpc::Raw, rule, to_http2};
 use http::uri::PathAndQuery;
 use ir::{Action, PathMatch};
 use std::{
@@ -17,57 +17,15 @@ use std::{
 };
 use testkit::h2::{Client, Frame, Hold, RawH2, Recorder, Reply, kind};
 use tokio::sync::mpsc;
-use tokio_stream::{
-    StreamExt as _,
-    wrappers::{ReceiverStream, TcpListenerStream},
-};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Code, Request, Response, Status, Streaming,
     body::Body,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     server::NamedService,
-    transport::{Channel, Endpoint, Server},
+    transport::{Channel, Endpoint},
 };
 
 const HOST: &str = "grpc.example";
-
-/// Messages are bytes.
-#[derive(Clone, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, target: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        target.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(source.copy_to_bytes(source.remaining())))
-    }
-}
 
 /// `Unary` and `Chat` echo, `Fail` fails, `Hang` never answers.
 #[derive(Clone)]
@@ -120,26 +78,11 @@ async fn one(path: &str, request: Request<Bytes>) -> Result<Response<Bytes>, Sta
     }
 }
 
-fn server() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.unwrap().block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            let incoming = TcpListenerStream::new(listener);
-            Server::builder().add_service(Echo).serve_with_incoming(incoming).await.unwrap();
-        });
-    });
-    address
-}
-
 /// Only `test.Echo` has a rule; `test.Gone` has no endpoint, `test.Broken` no backend.
 fn plane() -> Plane {
     let plane = Plane::start();
     let mut config = Config::http(plane.number());
-    config.service("echo", &[server()]);
+    config.service("echo", &[common::grpc::serve(Echo)]);
     config.service("gone", &[]);
     let mut hurried = to_http2("/", "echo");
     hurried.matches[0].path = PathMatch::Exact("/test.Echo/Hang".into());

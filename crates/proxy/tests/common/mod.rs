@@ -19,6 +19,7 @@ use testkit::ports::Port;
 use tokio::runtime::Runtime;
 
 pub mod corpus;
+pub mod grpc;
 mod l4;
 mod tls;
 
