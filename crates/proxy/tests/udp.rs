@@ -225,8 +225,8 @@ fn one_source_has_only_so_many_flows() {
     ask(&clients[0], b"x");
 }
 
-#[test]
-fn a_client_that_never_answers_gets_only_so_many_replies() {
+/// A client that has sent one datagram to a backend of ten replies each, where four are allowed.
+fn stormy() -> (Plane, UdpEcho, UdpSocket) {
     let limits = Limits { udp_replies: 4, ..Limits::default() };
     let (plane, mut config) = udp(limits, 1, &[("a", 1)]);
     let storm = UdpEcho::answering("a", 10);
@@ -234,6 +234,12 @@ fn a_client_that_never_answers_gets_only_so_many_replies() {
     plane.apply(&mut config);
     let socket = client(plane.address());
     socket.send(b"x").unwrap();
+    (plane, storm, socket)
+}
+
+#[test]
+fn a_client_that_never_answers_gets_only_so_many_replies() {
+    let (plane, _storm, socket) = stormy();
     eventually("the drops", || (plane.total("datagrams_dropped") == 6).then_some(()));
     let mut space = [0u8; 16];
     for _ in 0..4 {
@@ -248,13 +254,7 @@ fn a_client_that_never_answers_gets_only_so_many_replies() {
 
 #[test]
 fn a_client_that_answers_gets_as_many_replies_as_there_are() {
-    let limits = Limits { udp_replies: 4, ..Limits::default() };
-    let (plane, mut config) = udp(limits, 1, &[("a", 1)]);
-    let storm = UdpEcho::answering("a", 10);
-    config.service("a", &[storm.addr()]);
-    plane.apply(&mut config);
-    let socket = client(plane.address());
-    socket.send(b"x").unwrap();
+    let (_plane, _storm, socket) = stormy();
     let mut space = [0u8; 16];
     socket.recv(&mut space).unwrap();
     // Only who got the reply at that address can know when to send this.
