@@ -43,11 +43,12 @@ impl<'a> View<'a> {
     pub(crate) fn edited(
         head: &'a RequestHead,
         bytes: &'a [u8],
-        names: &'a Names,
+        host: &'a str,
+        path: &'a str,
         edits: &'a Overlay,
     ) -> Self {
         let edits = (!edits.is_empty()).then_some(edits);
-        Self { edits, ..Self::new(head, bytes, &names.host, &names.path) }
+        Self { edits, ..Self::new(head, bytes, host, path) }
     }
 
     /// `bytes` is the head that `head` was parsed from.
@@ -173,7 +174,10 @@ pub(crate) fn decide<'t>(
         own.is_some_and(|own| own.index == listener.index)
     });
     match asks {
-        Some(listener) => Decision::Ask(Asking::Listener(arrived, listener)),
+        Some(listener) => {
+            identify(connection, scratch, listener);
+            Decision::Ask(Asking::Listener(arrived, listener))
+        }
         None => match_rule(connection, table, scratch, arrived, record),
     }
 }
@@ -252,20 +256,26 @@ fn arrive<'t>(
     let path = if path.is_empty() { "/" } else { path };
     let path = ir::path::normalize(path, settings).map_err(|_| Answer::of(Reason::BadPath))?;
     names.path.push_str(&path);
-    let view = View::new(request, bytes, &names.host, &names.path);
-    let listener_port = listener.map_or(0, |listener| listener.listener.port);
-    let arrival = forwarded::arrival(connection, authority, listener_port);
-    let judged = Judged::new(&view, &settings.trusted_peers, arrival);
-    let (trusted, random) = (judged.forwarded().trusted, &connection.worker.random);
-    forwarded::request_id(trusted, request.fields(), bytes, random, &mut names.request_id);
     Ok(Arrived { port, sni, listener })
+}
+
+/// Names a request that a service is asked about; any other is named with its rule.
+fn identify(connection: &Connection, scratch: &mut Scratch, listener: &ListenerTable) {
+    let Scratch { input, request, names, .. } = scratch;
+    let bytes = input.kept();
+    let listener = &listener.listener;
+    let view = View::new(request, bytes, &names.host, &names.path);
+    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let trusted = Judged::new(&view, &listener.http.trusted_peers, arrival).forwarded().trusted;
+    let random = &connection.worker.random;
+    forwarded::request_id(trusted, request.fields(), bytes, random, &mut names.request_id);
 }
 
 /// Finds the rule.
 fn find<'t>(
     connection: &Connection,
     table: &'t WorkerTable,
-    scratch: &Scratch,
+    scratch: &mut Scratch,
     arrived: Arrived<'t>,
     record: &mut Record<'t>,
 ) -> Result<Found<'t>, Answer> {
@@ -274,10 +284,15 @@ fn find<'t>(
     let Arrived { port, sni, listener } = arrived;
     let defaults = HttpSettings::default();
     let settings = listener.map_or(&defaults, |listener| &listener.listener.http);
-    let view = View::edited(request, bytes, names, request_overlay);
+    let Names { host, path, request_id, .. } = names;
+    let view = View::edited(request, bytes, host, path, request_overlay);
     let listener_port = listener.map_or(0, |listener| listener.listener.port);
     let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener_port);
     let judged = Judged::new(&view, &settings.trusted_peers, arrival);
+    if request_id.is_empty() {
+        let (trusted, random) = (judged.forwarded().trusted, &connection.worker.random);
+        forwarded::request_id(trusted, request.fields(), bytes, random, request_id);
+    }
     match ir::find(port, table.table(), sni, &judged, &mut Silent) {
         Outcome::Found(found) => {
             record.found = Some(found);

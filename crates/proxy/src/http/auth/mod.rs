@@ -178,7 +178,7 @@ fn write(
 ) -> Option<Message> {
     let Scratch { input, request, names, request_overlay, .. } = scratch;
     let bytes = input.kept();
-    let view = request::View::edited(request, bytes, names, request_overlay);
+    let view = request::View::edited(request, bytes, &names.host, &names.path, request_overlay);
     let arrival =
         forwarded::arrival(connection, request::authority_of(request, bytes), listener.port);
     let judged = ir::forwarded::Judged::new(&view, &listener.http.trusted_peers, arrival);
