@@ -4,6 +4,7 @@
 //! The settings, with a reason for every exception, are in `xtask/tidy.toml`.
 
 mod layering;
+mod profiles;
 mod reach;
 mod size;
 mod words;
@@ -59,6 +60,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     findings.extend(words::check(&sources, &settings.words));
     findings.extend(words::links(root, &sources));
     findings.extend(reach::check(&sources));
+    findings.extend(profiles::check(&sources)?);
     findings.sort();
     for finding in &findings {
         println!("    tidy: {finding}");
