@@ -74,6 +74,24 @@ impl Method {
         }
     }
 
+    /// The name as it stands in a head; `None` for [`Method::Other`].
+    #[must_use]
+    #[inline]
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Connect => "CONNECT",
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Trace => "TRACE",
+            Self::Other => return None,
+        })
+    }
+
     /// Whether repeating a request is harmless (RFC 9110 section 9.2.2).
     #[must_use]
     pub fn is_idempotent(self) -> bool {
@@ -142,5 +160,19 @@ impl BodyFraming {
             Self::None | Self::Length(0) => false,
             Self::Length(_) | Self::Chunked | Self::UntilClose => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Method;
+
+    #[test]
+    fn a_method_that_is_recognised_has_the_name_it_was_recognised_by() {
+        for name in ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
+        {
+            assert_eq!(Method::from_bytes(name.as_bytes()).name(), Some(name));
+        }
+        assert_eq!(Method::from_bytes(b"get").name(), None);
     }
 }

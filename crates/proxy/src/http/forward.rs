@@ -6,12 +6,7 @@ use http1::{
 };
 use ir::{Listener, Overlay, forwarded::Judged};
 
-use crate::http::{
-    connection::Connection,
-    forwarded,
-    request::{View, authority_of},
-    scratch::Scratch,
-};
+use crate::http::{connection::Connection, forwarded, request::View, scratch::Scratch};
 
 /// Writes the head into `scratch.to_upstream`: fields are copied with edits, framing and
 /// hop-by-hop fields are written anew.
@@ -31,11 +26,10 @@ pub(crate) fn write_head(
     let path = overlay.path().unwrap_or(&names.path);
     let query = request.query().map(|query| query.of(bytes));
     write_request_line(out, request.method_span().of(bytes), path.as_bytes(), query)?;
-    let authority = authority_of(request, bytes);
-    let host = overlay.host().unwrap_or(authority);
+    let host = overlay.host().unwrap_or(&names.authority);
     write_field(out, b"host", host.as_bytes())?;
     let view = View::new(request, bytes, &names.host, &names.path);
-    let arrival = forwarded::arrival(connection, authority, listener.port);
+    let arrival = forwarded::arrival(connection, &names.authority, listener.port);
     let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
     let trusted = judged.forwarded().trusted;
     copy_fields(out, fields, bytes, overlay, |known| forwarded::passes(known, trusted));

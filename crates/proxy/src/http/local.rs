@@ -195,12 +195,12 @@ fn send_head(client: &mut ClientStream, outgoing: &mut Outgoing) -> bool {
 
 /// A new random request id: 32 hexadecimal digits.
 pub(crate) fn make_request_id(random: &Random, out: &mut String) {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    let bits = (u128::from(random.next()) << 64) | u128::from(random.next());
     let mut id = [0u8; 32];
-    let mut rest = (u128::from(random.next()) << 64) | u128::from(random.next());
-    for digit in &mut id {
-        let nibble = u8::try_from(rest & 0xf).unwrap_or(0);
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-        rest >>= 4;
+    let (pairs, _) = id.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bits.to_be_bytes()) {
+        *pair = [digit(byte >> 4), digit(byte & 0xf)];
     }
     out.clear();
     out.push_str(std::str::from_utf8(&id).unwrap_or_default());

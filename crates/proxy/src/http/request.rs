@@ -61,7 +61,7 @@ impl<'a> View<'a> {
         Self {
             head,
             bytes,
-            method: text(head.method_span().of(bytes)),
+            method: head.method().name().unwrap_or_else(|| text(head.method_span().of(bytes))),
             host,
             path,
             query: head.query().map(|query| text(query.of(bytes))),
@@ -76,7 +76,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// The host as received, with its port; empty when there is none.
-pub(crate) fn authority_of<'b>(head: &RequestHead, bytes: &'b [u8]) -> &'b str {
+fn authority_of<'b>(head: &RequestHead, bytes: &'b [u8]) -> &'b str {
     head.host().map_or("", |host| text(host.whole.of(bytes)))
 }
 
@@ -239,6 +239,7 @@ fn arrive<'t>(
     if !authority.is_empty() {
         let host = ir::host::normalize(authority).map_err(|_| Answer::closing(Reason::BadHost))?;
         names.host.push_str(&host.name);
+        names.authority.push_str(authority);
     }
     let entry = table.table().ports.get(&connection.port.key);
     let Some(port) = entry else { return Err(Answer::closing(Reason::NoListener)) };
@@ -265,7 +266,7 @@ fn identify(connection: &Connection, scratch: &mut Scratch, listener: &ListenerT
     let bytes = input.kept();
     let listener = &listener.listener;
     let view = View::new(request, bytes, &names.host, &names.path);
-    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let arrival = forwarded::arrival(connection, &names.authority, listener.port);
     let trusted = Judged::new(&view, &listener.http.trusted_peers, arrival).forwarded().trusted;
     let random = &connection.worker.random;
     forwarded::request_id(trusted, request.fields(), bytes, random, &mut names.request_id);
@@ -284,10 +285,10 @@ fn find<'t>(
     let Arrived { port, sni, listener } = arrived;
     let defaults = HttpSettings::default();
     let settings = listener.map_or(&defaults, |listener| &listener.listener.http);
-    let Names { host, path, request_id, .. } = names;
+    let Names { authority, host, path, request_id, .. } = names;
     let view = View::edited(request, bytes, host, path, request_overlay);
     let listener_port = listener.map_or(0, |listener| listener.listener.port);
-    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener_port);
+    let arrival = forwarded::arrival(connection, authority, listener_port);
     let judged = Judged::new(&view, &settings.trusted_peers, arrival);
     if request_id.is_empty() {
         let (trusted, random) = (judged.forwarded().trusted, &connection.worker.random);
@@ -319,7 +320,7 @@ fn is_preflight(connection: &Connection, scratch: &Scratch, found: Found<'_>) ->
     let bytes = input.kept();
     let listener = &found.listener.listener;
     let view = View::new(request, bytes, &names.host, &names.path);
-    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let arrival = forwarded::arrival(connection, &names.authority, listener.port);
     let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
     ir::exec::is_preflight(&found.entry.rule.filters, &judged)
 }
@@ -399,7 +400,7 @@ fn session<'t>(
     let bytes = input.kept();
     let listener = &found.listener.listener;
     let view = View::new(request, bytes, &names.host, &names.path);
-    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let arrival = forwarded::arrival(connection, &names.authority, listener.port);
     let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
     Some(Session::read(persistence, &view, judged.edge().scheme == "https"))
 }
@@ -429,7 +430,7 @@ fn filter(
     let rule = &found.entry.rule;
     let listener = &found.listener.listener;
     let view = View::new(request, bytes, &names.host, &names.path);
-    let arrival = forwarded::arrival(connection, authority_of(request, bytes), listener.port);
+    let arrival = forwarded::arrival(connection, &names.authority, listener.port);
     let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
     run_filters(&rule.filters, found, &judged, request_overlay)?;
     if let Action::Redirect(wanted) = &rule.action {

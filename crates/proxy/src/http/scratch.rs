@@ -36,6 +36,8 @@ pub(crate) struct Scratch {
 /// Texts derived from the request head.
 #[derive(Default)]
 pub(crate) struct Names {
+    /// Host with port as received; empty when the request has none.
+    pub(crate) authority: String,
     /// Canonical host without port; empty when the request has none.
     pub(crate) host: String,
     /// Canonical path.
@@ -60,6 +62,7 @@ impl Names {
 
     /// Forgets what belongs to one request.
     pub(crate) fn clear(&mut self) {
+        self.authority.clear();
         self.host.clear();
         self.path.clear();
         self.request_id.clear();

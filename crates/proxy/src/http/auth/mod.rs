@@ -179,8 +179,7 @@ fn write(
     let Scratch { input, request, names, request_overlay, .. } = scratch;
     let bytes = input.kept();
     let view = request::View::edited(request, bytes, &names.host, &names.path, request_overlay);
-    let arrival =
-        forwarded::arrival(connection, request::authority_of(request, bytes), listener.port);
+    let arrival = forwarded::arrival(connection, &names.authority, listener.port);
     let judged = ir::forwarded::Judged::new(&view, &listener.http.trusted_peers, arrival);
     let shown = Shown {
         judged,
@@ -188,7 +187,7 @@ fn write(
         bytes,
         names,
         overlay: request_overlay,
-        authority: request::authority_of(request, bytes),
+        authority: &names.authority,
         peer: connection.peer,
         local: connection.stream.local_addr(),
         http2: connection.stream.is_http2(),
