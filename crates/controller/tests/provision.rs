@@ -76,3 +76,16 @@ fn no_pod_has_rights_or_a_token_or_can_write_to_its_image() {
         assert!(text.contains(wanted), "{wanted}");
     }
 }
+
+#[test]
+fn a_pod_drains_before_it_is_told_to_end_and_is_given_the_time_for_it() {
+    let text = include_str!("golden/provision/gateways/every-parameter.yaml");
+    let input = text.split("# Output").next().unwrap();
+    assert!(input.contains("deadline: 90s"), "the parameters of the Gateway have changed");
+    let output = run(input);
+    let pod = output.find("\"lifecycle\"").map(|at| &output[at..at + 300]).unwrap();
+    let hook: String = pod.split_whitespace().collect();
+    let wanted = r#""lifecycle":{"preStop":{"exec":{"command":["portcullis","drain","--wait"]}}}"#;
+    assert!(hook.starts_with(wanted), "{hook}");
+    assert!(output.contains("\"terminationGracePeriodSeconds\": 95"), "deadline and a reserve");
+}

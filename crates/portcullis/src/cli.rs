@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{ClusterFlags, CommonFlags, Flags, GatewayFlags, LinkFlags};
+use crate::config::{self, ClusterFlags, CommonFlags, Flags, GatewayFlags, LinkFlags};
 
 /// A Kubernetes Gateway API implementation in one binary: a folder of YAML in, HTTP traffic out,
 /// every decision explained.
@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Controller(ControllerArgs),
     /// Carry the traffic of one Gateway, as a controller says
     Proxy(ProxyArgs),
+    /// Ask a running process on this machine to drain and end, as SIGTERM does
+    Drain(DrainArgs),
     /// Check objects: schema, references, grants, conflicts, shadowed rules
     Lint(LintArgs),
     /// Say which route, rule and backend a request takes, and why the others lost
@@ -98,6 +100,25 @@ pub(crate) struct ProxyArgs {
 
     #[command(flatten)]
     pub(crate) common: CommonFlags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DrainArgs {
+    /// Return once nothing new is accepted, that is, after --drain-min of the process, or when it
+    /// has ended; without this, as soon as the drain has begun
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    /// Where the process can be asked: its --admin-address
+    #[arg(
+        long,
+        env = "PORTCULLIS_ADMIN_ADDRESS",
+        hide_env_values = true,
+        value_name = "HOST:PORT",
+        value_parser = config::parse_loopback,
+        default_value = config::ADMIN_ADDRESS
+    )]
+    pub(crate) admin_address: SocketAddr,
 }
 
 #[derive(Args, Clone, Debug)]

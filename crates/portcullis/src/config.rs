@@ -20,17 +20,21 @@ use serde::Deserialize;
 use translate::AddressPool;
 
 pub(crate) use cluster::ClusterFlags;
+pub(crate) use parse::parse_loopback;
+
 use cluster::{default_lease_identity, default_own_address};
 use parse::{
     parse_access_log, parse_controller, parse_controllers, parse_count, parse_duration,
-    parse_folder, parse_host_and_port, parse_ip, parse_log_format, parse_log_level, parse_loopback,
-    parse_name, parse_number, parse_offset, parse_optional, parse_pools, parse_proxy_name,
-    parse_size, parse_socket, parse_switch,
+    parse_folder, parse_host_and_port, parse_ip, parse_log_format, parse_log_level, parse_name,
+    parse_number, parse_offset, parse_optional, parse_pools, parse_proxy_name, parse_size,
+    parse_socket, parse_switch,
 };
 
 use crate::command::install::default_image;
 
 pub(crate) const CONTROLLER_NAME: &str = "portcullis.dev/gateway-controller";
+
+pub(crate) const ADMIN_ADDRESS: &str = "127.0.0.1:9181";
 
 /// As `deploy/manifests/controller.yaml` has it in the namespace of its own choice.
 const LINK_SERVICE: &str = "portcullis-controller.portcullis-system.svc:9443";
@@ -341,7 +345,7 @@ impl Config {
         let config = Self {
             address: pick!(address, list(&flags.gateways.address), "*", parse_pools),
             metrics_address: pick!(common.metrics_address, "0.0.0.0:9180", parse_socket),
-            admin_address: pick!(common.admin_address, "127.0.0.1:9181", parse_loopback),
+            admin_address: pick!(common.admin_address, ADMIN_ADDRESS, parse_loopback),
             workers: pick!(common.workers, &workers, parse_count),
             port_offset: pick!(gateways.port_offset, "0", parse_offset),
             class: pick!(gateways.class, "", parse_optional),

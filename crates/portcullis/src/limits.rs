@@ -8,6 +8,16 @@ pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 1 << 20;
 /// Longest wait for the head of a request to the admin endpoint.
 pub(crate) const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest wait at the end of a drain for clients of the admin endpoint to close their connections.
+pub(crate) const ADMIN_CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// Longest wait of `drain` until the admin endpoint takes the connection, and until it answers that
+/// the drain has begun.
+pub(crate) const DRAIN_ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// Longest status line that `drain` reads, in bytes.
+pub(crate) const DRAIN_STATUS_LINE_MAX: u64 = 1024;
+
 /// Rules that the banner of `serve` lists; a large configuration is looked at with `status`.
 pub(crate) const BANNER_RULES_MAX: usize = 20;
 

@@ -203,6 +203,26 @@ fn a_proxy_whose_gateway_is_gone_waits_for_no_new_connections_when_it_ends() {
 }
 
 #[test]
+fn a_hook_that_waits_for_the_drain_is_done_when_the_gateway_is_gone() {
+    let one = Recorder::named("one");
+    let controller = Controller::start();
+    let mut pod = controller.pod_that_drains("uid-1", "1h");
+    controller.publish(&pod, 1, &[BASE, &route("one", "/", &one)]);
+    pod.wait_ready();
+    let mut command = Command::new(binary());
+    command.args(["drain", "--wait", "--admin-address", &pod.admin_address().to_string()]);
+    let mut hook = Process::start(&mut command);
+    hook.wait_for_line("draining");
+    assert_eq!(backend_of(&pod), "one", "it goes on accepting");
+    controller.retract(&pod);
+    hook.wait_for_line("nothing new is accepted");
+    for process in [&mut hook, &mut pod.process] {
+        let status = process.wait_exit(testkit::DEADLINE).expect("it ends");
+        assert!(status.success(), "{:?}", process.stderr());
+    }
+}
+
+#[test]
 fn wrong_use_is_told_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("a path");

@@ -197,11 +197,12 @@ fn verdict(field: &FieldSupport) -> String {
 #[test]
 fn commands_and_settings() {
     let mut page = String::from("# Commands and settings\n");
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["serve"],
         &["controller"],
         &["proxy"],
+        &["drain"],
         &["lint"],
         &["explain"],
         &["status"],

@@ -18,7 +18,8 @@ const USER: u32 = 65_532;
 /// What the last good configuration may take of a pod's memory.
 const STATE_SIZE: &str = "64Mi";
 
-/// A pod that does not end by itself is killed this long after its own deadline.
+/// A pod that does not end by itself is killed this long after its own deadline. Both begin with the
+/// preStop hook.
 const GRACE: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -138,6 +139,9 @@ fn container(common: &Common<'_>) -> Value {
             "capabilities": { "drop": ["ALL"] },
             "readOnlyRootFilesystem": true,
         },
+        // The proxy ends by itself once nobody needs it any longer, and the hook with it. SIGTERM
+        // then finds it draining, and changes nothing.
+        "lifecycle": { "preStop": { "exec": { "command": ["portcullis", "drain", "--wait"] } } },
         "startupProbe": probe("/livez", 1, 30),
         "livenessProbe": probe("/livez", 10, 3),
         "readinessProbe": probe("/readyz", 1, 3),

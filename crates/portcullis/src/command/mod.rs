@@ -3,6 +3,7 @@
 mod code;
 mod config;
 mod controller;
+mod drain;
 mod explain;
 pub(crate) mod install;
 mod lint;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(&args, nested(matches)),
         Command::Controller(args) => controller::run(&args, nested(matches)),
         Command::Proxy(args) => proxy::run(&args, nested(matches)),
+        Command::Drain(args) => drain::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Status(args) => status::run(&args),

@@ -41,7 +41,7 @@ pub(super) fn parse_socket(text: &str) -> Result<SocketAddr> {
     text.parse().context("use an IP address and a port, such as 127.0.0.1:9180 or [::1]:9180")
 }
 
-pub(super) fn parse_loopback(text: &str) -> Result<SocketAddr> {
+pub(crate) fn parse_loopback(text: &str) -> Result<SocketAddr> {
     let address = parse_socket(text)?;
     if !address.ip().is_loopback() {
         bail!("the admin address must be a loopback address, such as 127.0.0.1:9181");

@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::limits;
 
@@ -19,9 +19,14 @@ pub(crate) const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 pub(crate) type Answer = Response<Full<Bytes>>;
 
-/// Serves until the task is dropped. Must run inside a `LocalSet`.
-pub(crate) async fn serve<F, Fut>(listener: TcpListener, handler: F)
-where
+/// Serves until the task is dropped; what is open goes on. Must run inside a `LocalSet`.
+///
+/// `alive` is held by each connection until it is closed.
+pub(crate) async fn serve<F, Fut>(
+    listener: TcpListener,
+    handler: F,
+    alive: Option<mpsc::Sender<Infallible>>,
+) where
     F: Fn(Request<Incoming>) -> Fut + 'static,
     Fut: Future<Output = Answer> + 'static,
 {
@@ -32,7 +37,9 @@ where
             continue;
         };
         let handler = Rc::clone(&handler);
+        let alive = alive.clone();
         tokio::task::spawn_local(async move {
+            let _alive = alive;
             let service = service_fn(move |request| {
                 let answer = handler(request);
                 async move { Ok::<_, Infallible>(answer.await) }

@@ -6,7 +6,7 @@ use http::{Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::{Shared, ending::Phase};
 use crate::{
     observe::server::{self, Answer, text},
     render,
@@ -31,6 +31,7 @@ const OF_ALL: &str = "\
 GET  /endpoints   each endpoint: zone, state, requests in flight
 GET  /log-level   the log level; PUT changes it (body: debug, or info,proxy=trace)
 POST /drain       begin to drain, as SIGTERM does
+GET  /drain       answers once nothing new is accepted
 ";
 
 const OF_DEMO: &str = "
@@ -64,6 +65,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
         (Method::GET, "/log-level") => text(StatusCode::OK, format!("{}\n", shared.level.get())),
         (Method::PUT, "/log-level") => set_level(shared, request).await,
         (Method::POST, "/drain") => drain(shared),
+        (Method::GET, "/drain") => drained(shared).await,
         (_, "/" | "/config" | "/endpoints" | "/log-level" | "/drain") => not_allowed(),
         (method, path) => match (page(shared, path), method) {
             (Some(page), Method::GET) => server::json(&page),
@@ -134,10 +136,18 @@ async fn set_level(shared: &Shared, request: Request<Incoming>) -> Answer {
 }
 
 fn drain(shared: &Shared) -> Answer {
-    match shared.requests.try_send(super::Request::Drain) {
-        Ok(()) => text(StatusCode::ACCEPTED, "draining\n"),
-        Err(_) => text(StatusCode::CONFLICT, "already draining\n"),
+    let begun = shared.phase.send_if_modified(Phase::begin);
+    text(StatusCode::ACCEPTED, if begun { "draining\n" } else { "draining already\n" })
+}
+
+async fn drained(shared: &Shared) -> Answer {
+    let mut phase = shared.phase.subscribe();
+    if *phase.borrow() == Phase::Serving {
+        return text(StatusCode::CONFLICT, "no drain has begun; POST begins one\n");
     }
+    // The sender is in `shared`.
+    drop(phase.wait_for(|phase| *phase == Phase::Closing).await);
+    text(StatusCode::OK, "nothing new is accepted\n")
 }
 
 async fn endpoints(shared: &Shared) -> Value {

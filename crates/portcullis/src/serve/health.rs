@@ -5,7 +5,7 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use ir::Revision;
 
-use super::{Published, Shared};
+use super::{Published, Shared, ending::Phase};
 use crate::observe::server::{Answer, text, with_type};
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -34,8 +34,8 @@ async fn answer(shared: &Shared, method: &Method, path: &str) -> Answer {
 
 /// Ready only while the first revision serves and no drain has begun.
 fn readiness(shared: &Shared) -> Answer {
-    let published = shared.published.borrow();
-    match (published.revision, published.draining) {
+    let draining = *shared.phase.borrow() != Phase::Serving;
+    match (shared.published.borrow().revision, draining) {
         (_, true) => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         (None, false) => text(StatusCode::SERVICE_UNAVAILABLE, "no revision serves yet\n"),
         (Some(revision), false) => text(StatusCode::OK, format!("ok, revision {revision}\n")),

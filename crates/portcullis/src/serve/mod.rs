@@ -5,6 +5,7 @@
 
 mod admin;
 mod banner;
+mod ending;
 mod engine;
 mod health;
 mod local;
@@ -20,7 +21,7 @@ use source::{BackendOverride, Watcher};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use translate::Statuses;
 
@@ -35,8 +36,11 @@ use crate::{
     render,
 };
 
+pub(crate) use ending::End;
 pub(crate) use engine::Engine;
 pub(crate) use local::Local;
+
+use ending::{Admin, Phase};
 
 /// What `serve` was asked to do, beside the process configuration.
 pub(crate) struct Options {
@@ -59,14 +63,8 @@ pub(crate) struct Published {
     pub(crate) revision: Option<Revision>,
     /// What clients of a demo need, by file name; nothing without `--demo`.
     pub(crate) demo: BTreeMap<&'static str, String>,
-    pub(crate) draining: bool,
     /// Revisions that could not be served in full, and reloads in all.
     pub(crate) reloads: u64,
-}
-
-/// What outside of the loop can ask of it.
-pub(crate) enum Request {
-    Drain,
 }
 
 /// Counters of something that this module does not know.
@@ -83,16 +81,8 @@ pub(crate) struct Shared {
     /// Of a proxy that a controller configures, which has the statuses and findings.
     pub(crate) link: Option<LinkFeed>,
     pub(crate) level: LogLevel,
-    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) phase: watch::Sender<Phase>,
     pub(crate) controller_name: Rc<str>,
-}
-
-/// How the process was asked to end.
-pub(crate) enum End {
-    /// SIGTERM, or the admin endpoint: orchestrated, so keep accepting for a while.
-    Graceful,
-    /// Ctrl-C.
-    Quick,
 }
 
 /// Serves until a signal ends it. Must run inside a `LocalSet`.
@@ -128,7 +118,7 @@ pub(crate) struct Running {
     pub(crate) addresses: banner::Addresses,
     /// Not answered yet: health and admin.
     listeners: Option<(TcpListener, TcpListener)>,
-    asked: mpsc::Receiver<Request>,
+    admin: Option<Admin>,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -140,7 +130,6 @@ pub(crate) async fn start(
     counters: Option<RenderCounters>,
 ) -> Result<Running> {
     let level = log::init(config.log_format.value, &config.log_level.value)?;
-    let (requests, asked) = mpsc::channel(4);
     let health = bind("metrics-address", config.metrics_address.value).await?;
     let admin = bind("admin-address", config.admin_address.value).await?;
     let addresses = banner::Addresses {
@@ -154,14 +143,14 @@ pub(crate) async fn start(
         counters,
         link: None,
         level,
-        requests,
+        phase: watch::Sender::default(),
         controller_name: config.controller_name.value.as_str().into(),
     };
     Ok(Running {
         shared,
         addresses,
         listeners: Some((health, admin)),
-        asked,
+        admin: None,
         terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?,
         interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?,
     })
@@ -172,54 +161,11 @@ impl Running {
     pub(crate) fn answer(&mut self) {
         let Some((health, admin)) = self.listeners.take() else { return };
         let shared = &self.shared;
-        tokio::task::spawn_local(server::serve(health, health::handler(shared.clone())));
-        tokio::task::spawn_local(server::serve(admin, admin::handler(shared.clone())));
-    }
-
-    /// Waits until somebody wants the process to end. May be dropped at any time.
-    pub(crate) async fn end(&mut self) -> End {
-        tokio::select! {
-            Some(Request::Drain) = self.asked.recv() => End::Graceful,
-            Some(()) = self.terminate.recv() => End::Graceful,
-            Some(()) = self.interrupt.recv() => End::Quick,
-        }
-    }
-
-    /// Lets open connections finish.
-    pub(crate) async fn drain(&mut self, end: &End, config: &Config) {
-        self.drain_unless(end, config, std::future::pending()).await;
-    }
-
-    /// As [`Self::drain`]; once `unwanted` is done, nobody sends new connections any longer, and
-    /// none are waited for.
-    pub(crate) async fn drain_unless(
-        &mut self,
-        end: &End,
-        config: &Config,
-        unwanted: impl Future<Output = ()>,
-    ) {
-        self.shared.published.borrow_mut().draining = true;
-        let Some(proxy) = &self.shared.proxy else { return };
-        let min = match end {
-            End::Graceful => config.drain_min.value,
-            End::Quick => std::time::Duration::ZERO,
-        };
-        let enough = async {
-            tokio::select! {
-                () = tokio::time::sleep(min) => {}
-                () = unwanted => {}
-            }
-        };
-        tracing::info!(connections = proxy.connections(), "draining");
-        tokio::select! {
-            cut = proxy.drain_after(enough, config.drain_deadline.value) => {
-                if cut > 0 {
-                    tracing::warn!(connections = cut, "closed at the drain deadline");
-                }
-                tracing::info!("done");
-            }
-            Some(()) = self.interrupt.recv() => tracing::warn!("ended at once, as asked"),
-        }
+        let (alive, open) = mpsc::channel(1);
+        let health = server::serve(health, health::handler(shared.clone()), None);
+        let admin = server::serve(admin, admin::handler(shared.clone()), Some(alive));
+        tokio::task::spawn_local(health);
+        self.admin = Some(Admin { accepting: tokio::task::spawn_local(admin), open });
     }
 }
 

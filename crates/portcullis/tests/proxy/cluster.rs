@@ -248,6 +248,10 @@ impl Pod {
         SocketAddr::new(self.address.parse().expect("an address"), port + OFFSET)
     }
 
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.place.admin
+    }
+
     /// What an admin path answers.
     #[track_caller]
     pub(crate) fn admin(&self, path: &str) -> serde_json::Value {

@@ -46,6 +46,11 @@ impl Server {
 
     /// As [`Server::start`], with the value of `--address`.
     pub fn start_on(address: &str, arguments: &[&str]) -> Self {
+        Self::draining(address, arguments, "0s")
+    }
+
+    /// As [`Server::start_on`], with the value of `--drain-min`.
+    pub fn draining(address: &str, arguments: &[&str], drain_min: &str) -> Self {
         let ports = (Port::free(), Port::free());
         let health = SocketAddr::from(([127, 0, 0, 1], ports.0.number()));
         let admin = SocketAddr::from(([127, 0, 0, 1], ports.1.number()));
@@ -57,7 +62,7 @@ impl Server {
             .args(["--address", address, "--port-offset", &OFFSET.to_string()])
             .args(["--metrics-address", &health.to_string()])
             .args(["--admin-address", &admin.to_string()])
-            .args(["--workers", "2", "--drain-min", "0s"]);
+            .args(["--workers", "2", "--drain-min", drain_min, "--drain-deadline", "2h"]);
         let mut process = Process::start(&mut command);
         process.wait_ready(health);
         Self { process, address: address.to_owned(), health, admin, _ports: ports }
