@@ -26,7 +26,7 @@ object! {
 object! {
     /// What the author of parameters asks for.
     pub struct GatewayParametersSpec {
-        /// Addresses and networks (CIDR) that the Gateway may ask for; empty means any.
+        /// Addresses and networks (CIDR) that the Gateway may ask for and have; empty means any.
         address_pool: Vec<Arc<str>> = "addressPool",
         autoscaling: Option<Autoscaling> = "autoscaling",
         disruption_budget: Option<DisruptionBudget> = "disruptionBudget",

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use api::{GatewayParametersSpec, Routing};
+use ipnet::IpNet;
 use ir::{ObjectRef, Transport};
 
 /// Ports that a proxy's pod needs for itself: metrics and health, and the admin endpoint.
@@ -36,6 +37,29 @@ impl Plan {
     pub fn routing(&self) -> Routing {
         self.parameters.routing.clone().unwrap_or(Routing::Endpoints)
     }
+
+    /// Whether an address that was given may answer the request.
+    pub fn permits(&self, request: &AddressRequest, ip: IpAddr) -> bool {
+        // Addresses within the cluster are never of the pool that the world is served from.
+        request.reach == Reach::Cluster || in_pool(&self.parameters.address_pool, ip)
+    }
+
+    /// The address of a pool that has no other.
+    pub fn only_address(&self) -> Option<IpAddr> {
+        match self.parameters.address_pool.as_slice() {
+            [only] => only.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a pool holds an address. An empty one holds all.
+pub(crate) fn in_pool(pool: &[Arc<str>], ip: IpAddr) -> bool {
+    let covers = |entry: &Arc<str>| {
+        entry.parse::<IpAddr>().is_ok_and(|own| own == ip)
+            || entry.parse::<IpNet>().is_ok_and(|network| network.contains(&ip))
+    };
+    pool.is_empty() || pool.iter().any(covers)
 }
 
 /// A port from outside to the pods.

@@ -35,7 +35,20 @@ pub(super) fn facts<'a>(
                 return AddressFact::NotAssigned(format!("Service {name} is not there yet"));
             };
             let kind = service_type(plan, request);
-            judge(&name, request.value, given(service, &kind, nodes), &kind)
+            let (given, foreign): (Vec<_>, Vec<_>) =
+                given(service, &kind, nodes).into_iter().partition(|address| match address {
+                    GivenAddress::Ip(ip) => plan.permits(request, *ip),
+                    // What it stands for is not known.
+                    GivenAddress::Hostname(_) => true,
+                });
+            match foreign.first() {
+                Some(GivenAddress::Ip(ip)) if given.is_empty() && request.value.is_none() => {
+                    AddressFact::NotAssigned(format!(
+                        "Service {name} was given {ip}, which is not in the addressPool of the parameters"
+                    ))
+                }
+                Some(_) | None => judge(&name, request.value, given, &kind),
+            }
         })
         .collect()
 }
@@ -106,4 +119,58 @@ pub(super) fn of_nodes<'a>(nodes: impl Iterator<Item = &'a Value> + Clone) -> Ve
     };
     let external = of("ExternalIP");
     if external.is_empty() { of("InternalIP") } else { external }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use translate::{AddressFact, AddressRequest, GivenAddress, Plan, Reach};
+
+    use super::facts;
+
+    fn plan(reach: Reach) -> Plan {
+        let parameters = api::GatewayParametersSpec {
+            address_pool: vec!["203.0.113.0/24".into(), "2001:db8::7".into()],
+            ..api::GatewayParametersSpec::default()
+        };
+        Plan {
+            gateway: Arc::new(ir::ObjectRef::new("", "Gateway", "shop", "web")),
+            class: "portcullis".into(),
+            addresses: vec![AddressRequest { index: None, value: None, reach }],
+            ports: std::collections::BTreeSet::new(),
+            parameters: Arc::new(parameters),
+        }
+    }
+
+    fn fact(reach: Reach, service: &Value) -> AddressFact {
+        facts("web", &plan(reach), |_| Some(service), &[]).remove(0)
+    }
+
+    #[test]
+    fn what_is_given_from_outside_the_pool_is_no_address_of_the_gateway() {
+        let balanced = |addresses: &[&str]| {
+            let given: Vec<_> = addresses.iter().map(|ip| json!({ "ip": ip })).collect();
+            fact(Reach::Default, &json!({ "status": { "loadBalancer": { "ingress": given } } }))
+        };
+        let given = |ip: &str| GivenAddress::Ip(ip.parse().unwrap());
+        let both = balanced(&["203.0.113.9", "2001:db8::7"]);
+        assert_eq!(both, AddressFact::Given(vec![given("203.0.113.9"), given("2001:db8::7")]));
+        let one = balanced(&["198.51.100.1", "203.0.113.9"]);
+        assert_eq!(one, AddressFact::Given(vec![given("203.0.113.9")]));
+        let AddressFact::NotAssigned(why) = balanced(&["198.51.100.1"]) else {
+            panic!("an address from elsewhere is taken");
+        };
+        assert!(why.contains("198.51.100.1, which is not in the addressPool"), "{why}");
+        let AddressFact::NotAssigned(why) = balanced(&[]) else { panic!("there is no address") };
+        assert!(why.contains("no address yet"), "{why}");
+    }
+
+    #[test]
+    fn addresses_within_the_cluster_are_of_no_pool() {
+        let service = json!({ "spec": { "clusterIPs": ["10.96.0.7"] } });
+        let given = AddressFact::Given(vec![GivenAddress::Ip("10.96.0.7".parse().unwrap())]);
+        assert_eq!(fact(Reach::Cluster, &service), given);
+    }
 }

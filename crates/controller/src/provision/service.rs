@@ -27,6 +27,7 @@ pub(super) fn service(common: &Common<'_>, request: &AddressRequest, name: &str)
     let balanced = kind == ServiceType::LoadBalancer;
     let outside = balanced || kind == ServiceType::NodePort;
     let value = request.value.map(|ip| ip.to_string());
+    let only = common.plan.only_address().map(|ip| ip.to_string());
     let in_cluster = kind == ServiceType::ClusterIp;
     let ranges = own.load_balancer_source_ranges;
     let body = json!({ "spec": {
@@ -34,7 +35,7 @@ pub(super) fn service(common: &Common<'_>, request: &AddressRequest, name: &str)
         "selector": common.selector(),
         "ports": ports(common),
         "clusterIP": value.as_deref().filter(|_| in_cluster),
-        "loadBalancerIP": value.as_deref().filter(|_| balanced),
+        "loadBalancerIP": value.clone().or(only).filter(|_| balanced),
         "loadBalancerClass": own.load_balancer_class.as_deref().filter(|_| balanced),
         "loadBalancerSourceRanges": (balanced && !ranges.is_empty()).then(|| json!(ranges)),
         "allocateLoadBalancerNodePorts":

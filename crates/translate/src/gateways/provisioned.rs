@@ -11,7 +11,7 @@ use ir::{BindAddress, Transport};
 use crate::code::Code;
 use crate::gateways::GatewayWork;
 use crate::gateways::listener::Family;
-use crate::plan::{AddressRequest, Plan, PlannedPort, Reach, bind_ports};
+use crate::plan::{AddressRequest, Plan, PlannedPort, Reach, bind_ports, in_pool};
 
 /// A routability that means nothing and must be taken (GEP-5093, for tests).
 const SENTINEL: &str = "testing.x-k8s.io/sentinel";
@@ -56,10 +56,19 @@ fn request(
         work.find(Code::AddressTypeUnsupported, &format!("{field}.type"), message);
         return None;
     }
+    let reach = match &wanted.routability {
+        None | Some(AddressRoutability::Default) => Reach::Default,
+        Some(AddressRoutability::Cluster) => Reach::Cluster,
+        Some(AddressRoutability::Other(value)) if **value == *SENTINEL => {
+            Reach::Named(Arc::clone(value))
+        }
+        Some(AddressRoutability::Other(value)) => Reach::Unknown(Arc::clone(value)),
+    };
     let value = match wanted.value() {
         None => None,
         Some(text) => match text.parse::<IpAddr>() {
             Ok(ip) if ip.is_unspecified() => None,
+            Ok(ip) if reach == Reach::Cluster => Some(ip),
             Ok(ip) if in_pool(&work.parameters.address_pool, ip) => Some(ip),
             Ok(ip) => {
                 let message = format!(
@@ -76,24 +85,7 @@ fn request(
             }
         },
     };
-    let reach = match &wanted.routability {
-        None | Some(AddressRoutability::Default) => Reach::Default,
-        Some(AddressRoutability::Cluster) => Reach::Cluster,
-        Some(AddressRoutability::Other(value)) if **value == *SENTINEL => {
-            Reach::Named(Arc::clone(value))
-        }
-        Some(AddressRoutability::Other(value)) => Reach::Unknown(Arc::clone(value)),
-    };
     Some(AddressRequest { index: Some(index), value, reach })
-}
-
-/// Whether an address may be asked for. An empty pool permits all.
-fn in_pool(pool: &[Arc<str>], ip: IpAddr) -> bool {
-    let covers = |entry: &Arc<str>| {
-        entry.parse::<IpAddr>().is_ok_and(|own| own == ip)
-            || entry.parse::<IpNet>().is_ok_and(|network| network.contains(&ip))
-    };
-    pool.is_empty() || pool.iter().any(covers)
 }
 
 /// The plan for a Gateway; `None` while it is not accepted or has nothing to listen on, when what
