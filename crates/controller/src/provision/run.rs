@@ -24,6 +24,9 @@ const QUIET: Duration = Duration::from_millis(50);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// Time between two looks at everything though nothing has changed: identities grow old.
+const LOOK: Duration = Duration::from_secs(3600);
+
 /// Why something could not be done about an object.
 #[derive(Debug, Error)]
 pub enum ProvisionError {
@@ -156,6 +159,7 @@ async fn run(
         });
         if done {
             retry = RETRY_MIN;
+            wait = LOOK;
         } else {
             wait = retry;
             retry = retry.saturating_mul(2).min(RETRY_MAX);

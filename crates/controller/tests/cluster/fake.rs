@@ -29,6 +29,10 @@ const KINDS: &[(&str, &str, &str, &str)] = &[
     ("", "v1", "services", "Service"),
     ("", "v1", "secrets", "Secret"),
     ("", "v1", "configmaps", "ConfigMap"),
+    ("", "v1", "serviceaccounts", "ServiceAccount"),
+    ("apps", "v1", "deployments", "Deployment"),
+    ("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+    ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
     ("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
     ("coordination.k8s.io", "v1", "leases", "Lease"),
     ("events.k8s.io", "v1", "events", "Event"),
@@ -358,6 +362,10 @@ impl Place {
             Method::GET => found.ok_or(404),
             Method::POST if found.is_some() => Err(409),
             Method::POST => Ok(self.write(state, &name, body)),
+            // As server-side apply, which names the kind.
+            Method::PATCH if found.is_none() && body["kind"].is_string() => {
+                Ok(self.write(state, &name, body))
+            }
             Method::PUT | Method::PATCH => {
                 let before = found.ok_or(404_u16)?;
                 let wanted = &body["metadata"]["resourceVersion"];
@@ -391,6 +399,9 @@ impl Place {
         };
         object["apiVersion"] = api_version.into();
         object["kind"] = kind.into();
+        if !self.namespace.is_empty() {
+            object["metadata"]["namespace"] = self.namespace.as_str().into();
+        }
         state.put(object);
         state.get(&self.plural, &self.namespace, name).unwrap().clone()
     }
