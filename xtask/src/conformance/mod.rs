@@ -66,6 +66,12 @@ pub(crate) struct Args {
     /// Use a cluster of yours: the name of its context, or CURRENT. It must be reachable from here, LoadBalancer addresses included.
     #[arg(long, conflicts_with = "inline")]
     context: Option<String>,
+    /// Where readers of the report find the project. The suite takes nothing but http and https; without a published place, a name that is nobody's (RFC 2606) is the truth.
+    #[arg(long, default_value = "https://portcullis.invalid/")]
+    report_url: String,
+    /// Where they can ask: an account, an address, or a file of this repository.
+    #[arg(long, default_value = "CONTRIBUTING.md")]
+    report_contact: String,
     /// An address that a Gateway may ask for and gets.
     #[arg(long)]
     usable_address: Option<String>,

@@ -134,8 +134,8 @@ fn flags(
         format!("-unusable-address={}", args.unusable_address),
         "-organization=portcullis".to_owned(),
         "-project=portcullis".to_owned(),
-        "-url=https://portcullis.dev".to_owned(),
-        "-contact=https://portcullis.dev".to_owned(),
+        format!("-url={}", args.report_url),
+        format!("-contact={}", args.report_contact),
         format!("-version={}", version(root)?),
         format!("-mode={}", mode(args)),
     ];
