@@ -49,8 +49,8 @@ pub(super) fn install(
 ) -> anyhow::Result<Option<Controller>> {
     let binary = binary(root, args)?;
     let mut controller = None;
+    remove_installed(args, target)?;
     if args.inline {
-        remove_installed(target)?;
         apply(target, &class(&args.class))?;
         controller = Some(start_inline(root, args, &binary, target)?);
     } else {
@@ -63,11 +63,15 @@ pub(super) fn install(
     Ok(controller)
 }
 
-/// A controller of an earlier run in pods would look after the same Gateways.
-fn remove_installed(target: &Target) -> anyhow::Result<()> {
-    let delete =
-        ["delete", "namespace", "portcullis-system", "--ignore-not-found", "--timeout=180s"];
-    step::run_shown(target.kubectl(&delete), &format!("kubectl {}", delete.join(" ")))
+/// A controller of an earlier run would look after the same Gateways, also one in pods whose image has
+/// been replaced under its name. What it claimed is in the status of the class, which the suite believes.
+fn remove_installed(args: &Args, target: &Target) -> anyhow::Result<()> {
+    for (kind, name) in [("namespace", "portcullis-system"), ("gatewayclass", args.class.as_str())]
+    {
+        let delete = ["delete", kind, name, "--ignore-not-found", "--timeout=180s"];
+        step::run_shown(target.kubectl(&delete), &format!("kubectl {}", delete.join(" ")))?;
+    }
+    Ok(())
 }
 
 fn binary(root: &Path, args: &Args) -> anyhow::Result<PathBuf> {
