@@ -175,9 +175,16 @@ impl<T: Session, R: Multiplexed> AsyncRead for Channel<T, R> {
         cx: &mut Context<'_>,
         target: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = ready!(self.get_mut().poll_read(cx, target.initialize_unfilled()))?;
-        target.advance(read);
-        Poll::Ready(Ok(()))
+        // The socket writes into the space as it is: to make it ready first would touch all of it.
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, target),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, target),
+            Self::Http2(stream) => {
+                let read = ready!(stream.poll_read(cx, target.initialize_unfilled()))?;
+                target.advance(read);
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 }
 
