@@ -50,7 +50,7 @@ pub struct Limits {
     pub buffer_initial: usize,
     /// Largest size of a buffer, in bytes.
     pub buffer_largest: usize,
-    /// Sets of buffers that a worker keeps for reuse.
+    /// Sets of buffers, and tasks for requests of HTTP/2, that a worker keeps for reuse.
     pub scratch_kept: usize,
     /// One answer of an authorization service, with the connecting before it.
     pub auth_timeout: Duration,

@@ -216,6 +216,11 @@ impl Slot {
         self.deadlines.arm(self.index, self.deadlines.clock.tick_after(after));
     }
 
+    /// Takes the deadline back.
+    pub(crate) fn disarm(&self) {
+        self.deadlines.arm(self.index, NEVER);
+    }
+
     /// The earlier of `after` from now and `deadline`.
     pub(crate) fn arm_until(&self, after: Duration, deadline: Option<Instant>) {
         let clock = &self.deadlines.clock;

@@ -140,6 +140,8 @@ pub(crate) struct Worker {
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) random: Random,
     pub(crate) scratch: ScratchPool,
+    pub(crate) http2_spare: http2::wire::Spare,
+    pub(crate) http2_tasks: http2::tasks::Tasks<http2::server::Accepted>,
     pub(crate) upstreams: Upstreams,
     pub(crate) counters: Counters,
     pub(crate) log: Sink,
@@ -186,6 +188,8 @@ async fn serve(start: Start) {
         clock,
         random: Random::new(),
         scratch: ScratchPool::default(),
+        http2_spare: http2::wire::Spare::default(),
+        http2_tasks: http2::tasks::Tasks::default(),
         upstreams: Upstreams::new(start.place, workers),
         counters: Counters::new(),
         log: start.log,
@@ -259,7 +263,8 @@ impl Worker {
             now,
             longest,
         ));
-        let spare = self.scratch.trim();
+        let spare = self.scratch.trim().saturating_add(self.http2_tasks.trim());
+        self.http2_spare.free();
         if self.peers.memory.pressure() >= Pressure::KeepAlive {
             self.deadlines.wake_all();
         }

@@ -184,7 +184,7 @@ pub(crate) fn to_request(head: &[u8], secure: bool) -> Option<Request<()>> {
     let mut request = Request::new(());
     let mut authority = None;
     let headers = request.headers_mut();
-    headers.reserve(16);
+    headers.reserve(fields_of(&head));
     while let Some((name, value, next)) = next_field(&head, at) {
         at = next;
         if name == HOST {
@@ -226,7 +226,7 @@ pub(crate) fn to_response(head: &[u8]) -> Option<Response<()>> {
     let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
     *response.status_mut() = if switches { http::StatusCode::OK } else { status };
     let headers = response.headers_mut();
-    headers.reserve(16);
+    headers.reserve(fields_of(&head));
     while let Some((name, value, next)) = next_field(&head, at) {
         at = next;
         let handshake = switches && name == SEC_WEBSOCKET_ACCEPT;
@@ -248,10 +248,15 @@ fn belongs_to_connection(name: &HeaderName) -> bool {
         || name == "http2-settings"
 }
 
+/// The number of field lines, the start line and the empty one at the end aside.
+fn fields_of(head: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', head).count().saturating_sub(2)
+}
+
 /// The line at `at` without its end, and where the next one begins.
 fn next_line(head: &Bytes, at: usize) -> Option<(&[u8], usize)> {
     let rest = head.get(at..)?;
-    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let end = memchr::memchr(b'\n', rest)?;
     let text = rest.get(..end)?;
     Some((text.strip_suffix(b"\r").unwrap_or(text), at.checked_add(end)?.checked_add(1)?))
 }
@@ -259,7 +264,7 @@ fn next_line(head: &Bytes, at: usize) -> Option<(&[u8], usize)> {
 /// The field line at `at`; `None` at the empty line that ends a head.
 fn next_field(head: &Bytes, at: usize) -> Option<(HeaderName, Bytes, usize)> {
     let (text, next) = next_line(head, at)?;
-    let colon = text.iter().position(|byte| *byte == b':')?;
+    let colon = memchr::memchr(b':', text)?;
     let name = HeaderName::from_bytes(text.get(..colon)?).ok()?;
     let value = text.get(colon.checked_add(1)?..)?.trim_ascii();
     Some((name, head.slice_ref(value), next))

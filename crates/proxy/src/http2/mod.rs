@@ -3,10 +3,10 @@
 //! Inside the proxy a message has one form: a head as HTTP/1.1 lines, and body bytes. [`head`]
 //! turns HTTP/2 fields into that form and back, so that there is one parser, one matcher, one set
 //! of filters and one serialiser, whichever protocol either side speaks. [`server`] drives a
-//! client's connection and [`stream`] is one of its requests; [`backend`] and [`pool`] are the same
-//! towards endpoints; [`websocket`] is the one upgrade that HTTP/2 knows. [`wire`] joins the writes
-//! of many streams and meters what the peer sends ([`frames`]). [`bridge`] is all of it without
-//! sockets, for the fuzz targets.
+//! client's connection, [`tasks`] serve its requests, each a [`stream`]; [`backend`] and [`pool`]
+//! are the same towards endpoints; [`websocket`] is the one upgrade that HTTP/2 knows. [`wire`]
+//! joins the writes of many streams and meters what the peer sends ([`frames`]). [`bridge`] is all
+//! of it without sockets, for the fuzz targets.
 
 pub(crate) mod backend;
 pub(crate) mod bridge;
@@ -15,8 +15,9 @@ pub(crate) mod head;
 pub(crate) mod pool;
 pub(crate) mod server;
 pub(crate) mod stream;
+pub(crate) mod tasks;
 pub(crate) mod websocket;
-mod wire;
+pub(crate) mod wire;
 
 /// Reports an error of the crate `h2` as one of the byte stream that it stands for.
 pub(crate) fn io_error(error: h2::Error) -> std::io::Error {

@@ -31,6 +31,7 @@ use crate::{
         frames::Meter,
         head::{self, Refusal},
         stream::ClientStream,
+        tasks::Seat,
         websocket,
         wire::Wire,
     },
@@ -61,6 +62,8 @@ struct Session {
     worker: Rc<Worker>,
     port: Rc<PortState>,
     peer: SocketAddr,
+    /// The peer's address as text: every request tells it.
+    peer_text: String,
     tls_listener: Option<Rc<TlsContext>>,
     secure: bool,
     /// Requests in progress.
@@ -137,6 +140,7 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
         worker: Rc::clone(&worker),
         port,
         peer,
+        peer_text: peer.ip().to_string(),
         tls_listener,
         streams: Cell::new(0),
         heads: Cell::new(0),
@@ -302,9 +306,6 @@ impl Driver {
             Waits::Goodbye => GOODBYE,
             Waits::Write(_) => limits.write_idle,
         });
-        if matches!(waits, Waits::Idle | Waits::Goodbye) {
-            self.wire.free();
-        }
     }
 
     fn begin(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
@@ -316,25 +317,50 @@ impl Driver {
             answer.send_reset(Reason::REFUSED_STREAM);
             return;
         }
-        let progress = InProgress::new(&session);
-        tokio::task::spawn_local(async move {
-            // In a box of its own: the runtime moves a task's whole future when it ends.
-            Box::pin(serve_request(&session, request, answer)).await;
-            drop(progress);
-        });
+        let request = Accepted { progress: InProgress::new(&session), request, answer };
+        if let Some(request) = session.worker.http2_tasks.hand(request) {
+            // In a box: the runtime moves a task's whole future when it ends.
+            let serving = serve_requests(Rc::clone(&session.worker), request);
+            tokio::task::spawn_local(Box::pin(serving));
+        }
     }
 }
 
-async fn serve_request(
-    session: &Session,
+/// A request that is to be served.
+pub(crate) struct Accepted {
+    progress: InProgress,
     request: Request<RecvStream>,
     answer: SendResponse<Bytes>,
-) {
+}
+
+/// Serves `first`, and then what this task is handed.
+async fn serve_requests(worker: Rc<Worker>, first: Accepted) {
+    let mut timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
+    let seat = Rc::new(Seat::default());
+    let mut next = Some(first);
+    while let Some(Accepted { progress, request, answer }) = next {
+        timer = serve_request(&progress.0, timer, request, answer).await;
+        timer.disarm();
+        drop(progress);
+        if !worker.http2_tasks.wait(&seat, worker.limits.scratch_kept) {
+            break;
+        }
+        next = poll_fn(|cx| seat.poll_request(cx)).await;
+    }
+}
+
+/// Gives the timer back.
+async fn serve_request(
+    session: &Session,
+    timer: Slot,
+    request: Request<RecvStream>,
+    answer: SendResponse<Bytes>,
+) -> Slot {
     let worker = &session.worker;
-    let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     let (parts, body) = request.into_parts();
     let mut scratch = worker.scratch.take();
-    scratch.names.set_peer(session.peer);
+    scratch.names.peer.clear();
+    scratch.names.peer.push_str(&session.peer_text);
     let read = read_head(worker, &parts, body.is_end_stream(), &mut scratch);
     let is_head = parts.method == http::Method::HEAD;
     drop(parts);
@@ -369,6 +395,7 @@ async fn serve_request(
     }
     drop(held);
     worker.scratch.give(scratch, &worker.limits);
+    connection.timer
 }
 
 /// Puts the head into `scratch.input`, read by the parser of HTTP/1.1.

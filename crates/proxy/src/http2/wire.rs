@@ -26,6 +26,32 @@ const COLLECTED_MOST: usize = 64 * 1024;
 /// Bytes that a closed connection may still send.
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// Buffers that wait to be collected in.
+const SPARE_MOST: usize = 4;
+
+/// Where the connections of one worker collect: a buffer is held only while it has something in
+/// it, so that a few serve them all, and an idle connection has none.
+#[derive(Default)]
+pub(crate) struct Spare(RefCell<Vec<Vec<u8>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    fn give(&self, mut buffer: Vec<u8>) {
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < SPARE_MOST && buffer.capacity() > 0 {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
+
+    pub(crate) fn free(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
 /// Shared by the task that drives the connection and the `h2` connection inside it.
 pub(super) struct Wire<S>(Rc<RefCell<Inner<S>>>);
 
@@ -75,14 +101,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn progress(&self) -> (u64, bool) {
         let inner = self.0.borrow();
         (inner.sent, inner.written < inner.collected.len())
-    }
-
-    /// Gives memory back; to be called when the connection idles.
-    pub(super) fn free(&self) {
-        let mut inner = self.0.borrow_mut();
-        if inner.collected.is_empty() {
-            inner.collected = Vec::new();
-        }
     }
 
     /// Ends our side and reads what still comes, for as long as `timer` says: closing with unread
@@ -151,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
             self.written = self.written.saturating_add(written);
             self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(0));
         }
-        self.collected.clear();
+        self.worker.http2_spare.give(std::mem::take(&mut self.collected));
         self.written = 0;
         if !self.flushed {
             ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
@@ -205,6 +223,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
     }
 
     fn collect(&mut self, bytes: &[u8]) {
+        if self.collected.capacity() == 0 {
+            self.collected = self.worker.http2_spare.take();
+        }
         self.collected.extend_from_slice(bytes);
         self.flushed = false;
         self.meter.sent(bytes.len());
