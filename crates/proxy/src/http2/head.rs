@@ -15,6 +15,19 @@ use http::{
 
 use crate::{http::local::phrase, http2::websocket, limits::Limits};
 
+/// Bytes of a usual field line. A map that is made too small has to grow, one too large to be cleared.
+const FIELD_BYTES: usize = 24;
+
+/// Names that we add to requests and `http` does not know: made once, they are not copied for each.
+static ADDED: [HeaderName; 6] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-request-id"),
+];
+
 /// Why a request head has no meaning here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -141,6 +154,7 @@ fn join_cookies(headers: &HeaderMap, out: &mut Vec<u8>) {
 /// Writes a backend's response, final or interim, as HTTP/1.1 lines.
 pub(crate) fn read_response(parts: &response::Parts, out: &mut Vec<u8>) {
     let status = parts.status.as_u16();
+    out.reserve(FIELD_BYTES.saturating_mul(parts.headers.len().saturating_add(4)).max(256));
     line(out, &[b"HTTP/1.1 ", parts.status.as_str().as_bytes(), b" ", phrase(status).as_bytes()]);
     let mut length = parts.headers.get(CONTENT_LENGTH);
     for (name, value) in &parts.headers {
@@ -180,17 +194,21 @@ pub(crate) fn to_request(head: &[u8], secure: bool) -> Option<Request<()>> {
     let (start, mut at) = next_line(&head, 0)?;
     let mut words = start.split(|byte| *byte == b' ');
     let method = Method::from_bytes(words.next()?).ok()?;
-    let target = PathAndQuery::try_from(words.next()?).ok()?;
+    let target = PathAndQuery::from_maybe_shared(head.slice_ref(words.next()?)).ok()?;
     let mut request = Request::new(());
     let mut authority = None;
     let headers = request.headers_mut();
-    headers.reserve(fields_of(&head));
+    headers.reserve(head.len() / FIELD_BYTES);
     while let Some((name, value, next)) = next_field(&head, at) {
         at = next;
         if name == HOST {
             authority = Some(Authority::from_maybe_shared(value).ok()?);
         } else if !belongs_to_connection(&name) {
-            headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
+            let mut value = HeaderValue::from_maybe_shared(value).ok()?;
+            // Another one in each request: in the table of HPACK it would drive out what is worth
+            // keeping, and `h2` would compare it with every other one there.
+            value.set_sensitive(name == "x-request-id" || name == "traceparent");
+            headers.append(name, value);
         }
     }
     let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
@@ -226,7 +244,7 @@ pub(crate) fn to_response(head: &[u8]) -> Option<Response<()>> {
     let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
     *response.status_mut() = if switches { http::StatusCode::OK } else { status };
     let headers = response.headers_mut();
-    headers.reserve(fields_of(&head));
+    headers.reserve(head.len() / FIELD_BYTES);
     while let Some((name, value, next)) = next_field(&head, at) {
         at = next;
         let handshake = switches && name == SEC_WEBSOCKET_ACCEPT;
@@ -248,11 +266,6 @@ fn belongs_to_connection(name: &HeaderName) -> bool {
         || name == "http2-settings"
 }
 
-/// The number of field lines, the start line and the empty one at the end aside.
-fn fields_of(head: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', head).count().saturating_sub(2)
-}
-
 /// The line at `at` without its end, and where the next one begins.
 fn next_line(head: &Bytes, at: usize) -> Option<(&[u8], usize)> {
     let rest = head.get(at..)?;
@@ -265,9 +278,18 @@ fn next_line(head: &Bytes, at: usize) -> Option<(&[u8], usize)> {
 fn next_field(head: &Bytes, at: usize) -> Option<(HeaderName, Bytes, usize)> {
     let (text, next) = next_line(head, at)?;
     let colon = memchr::memchr(b':', text)?;
-    let name = HeaderName::from_bytes(text.get(..colon)?).ok()?;
+    let name = name_of(text.get(..colon)?)?;
     let value = text.get(colon.checked_add(1)?..)?.trim_ascii();
     Some((name, head.slice_ref(value), next))
+}
+
+fn name_of(name: &[u8]) -> Option<HeaderName> {
+    if name.starts_with(b"x-")
+        && let Some(added) = ADDED.iter().find(|added| added.as_str().as_bytes() == name)
+    {
+        return Some(added.clone());
+    }
+    HeaderName::from_bytes(name).ok()
 }
 
 /// Trailers for an HTTP/2 peer; `None` when there are none.
@@ -355,6 +377,22 @@ mod tests {
         assert_eq!(request.uri(), "http://a.example/x?y");
         let names: Vec<_> = request.headers().iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x-a", "x-a", "te"]);
+    }
+
+    #[test]
+    fn what_differs_in_each_request_stays_out_of_the_table() {
+        let head = b"GET / HTTP/1.1\r\nhost: a.example\r\nx-request-id: 1f\r\n\
+                     x-forwarded-proto: https\r\ntraceparent: 00-1-2-00\r\n\r\n";
+        let request = to_request(head, false).unwrap();
+        let out: Vec<_> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.is_sensitive()))
+            .collect();
+        assert_eq!(
+            out,
+            [("x-request-id", true), ("x-forwarded-proto", false), ("traceparent", true)]
+        );
     }
 
     #[test]
