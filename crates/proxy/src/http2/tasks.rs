@@ -93,3 +93,41 @@ impl<T> Tasks<T> {
         free.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(seat: &Seat<u8>) -> Poll<Option<u8>> {
+        seat.poll_request(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_task_that_waits_is_handed_the_next_request() {
+        let (tasks, seat) = (Tasks::default(), Rc::new(Seat::default()));
+        assert_eq!(tasks.hand(1), Some(1));
+        assert!(tasks.wait(&seat, 1));
+        assert!(poll(&seat).is_pending());
+        assert_eq!(tasks.hand(2), None);
+        assert_eq!(poll(&seat), Poll::Ready(Some(2)));
+        assert_eq!(tasks.hand(3), Some(3));
+    }
+
+    #[test]
+    fn no_more_tasks_wait_than_may() {
+        let (tasks, seat) = (Tasks::<u8>::default(), Rc::new(Seat::default()));
+        assert!(tasks.wait(&seat, 1));
+        assert!(!tasks.wait(&Rc::new(Seat::default()), 1));
+    }
+
+    #[test]
+    fn a_task_that_nobody_needed_ends() {
+        let (tasks, seat) = (Tasks::default(), Rc::new(Seat::default()));
+        assert!(tasks.wait(&seat, 1));
+        assert_eq!(tasks.trim(), 1);
+        assert!(poll(&seat).is_pending());
+        assert_eq!(tasks.trim(), 0);
+        assert_eq!(poll(&seat), Poll::Ready(None));
+        assert_eq!(tasks.hand(1), Some(1));
+    }
+}
