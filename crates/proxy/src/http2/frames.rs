@@ -35,6 +35,8 @@ const END_HEADERS: u8 = 0x4;
 pub(super) struct Meter {
     /// Bytes that belong to no frame header: the preface, or a payload.
     skip: usize,
+    /// The peer is a client.
+    client: bool,
     header: [u8; HEADER],
     have: usize,
     /// A header block has begun and not ended.
@@ -60,7 +62,7 @@ struct Counts {
 impl Meter {
     /// For the side that sends the preface.
     pub(super) fn of_client() -> Self {
-        Self { skip: PREFACE, ..Self::default() }
+        Self { skip: PREFACE, client: true, ..Self::default() }
     }
 
     /// Whether the peer's first SETTINGS came.
@@ -152,7 +154,10 @@ impl Meter {
         let Counts { resets, controls, requests, payload } = self.counts;
         let excused = (payload / BYTES_PER_CONTROL)
             .saturating_add(requests.saturating_mul(CONTROLS_PER_REQUEST));
-        let excess = resets > u64::from(limits.http2_resets)
+        // A backend that answered without reading the request to its end resets the stream, so that
+        // no more is sent (RFC 9113 8.1).
+        let answered = if self.client { 0 } else { requests };
+        let excess = resets > u64::from(limits.http2_resets).saturating_add(answered)
             || controls > u64::from(limits.http2_control_frames).saturating_add(excused);
         if excess {
             self.fault.get_or_insert(Reason::ENHANCE_YOUR_CALM);
@@ -229,6 +234,24 @@ mod tests {
             fast.received(&reset, 0, &limits);
         }
         assert_eq!(fast.fault(), Some(Reason::ENHANCE_YOUR_CALM));
+    }
+
+    #[test]
+    fn a_backend_may_reset_what_it_answered_and_a_client_may_not() {
+        let answered = [
+            frame(kind::HEADERS, END_HEADERS | END_STREAM, b"x"),
+            frame(kind::RST_STREAM, 0, &[0; 4]),
+        ]
+        .concat();
+        let (mut backend, mut client) = (begun(), Meter::of_client());
+        feed(&mut client, &[b'x'; PREFACE], PREFACE);
+        feed(&mut client, &frame(kind::SETTINGS, 0, b""), 64);
+        for _ in 0..=Limits::default().http2_resets {
+            feed(&mut backend, &answered, 64);
+            feed(&mut client, &answered, 64);
+        }
+        assert_eq!(backend.fault(), None);
+        assert_eq!(client.fault(), Some(Reason::ENHANCE_YOUR_CALM));
     }
 
     #[test]
