@@ -12,6 +12,7 @@ use crate::{FieldName, FieldValue};
 pub struct Overlay {
     host: Option<Arc<str>>,
     path: Option<String>,
+    query: Option<String>,
     dropped: Vec<Name>,
     lines: Vec<(Name, Value)>,
 }
@@ -40,12 +41,21 @@ impl Overlay {
         self.path.as_deref()
     }
 
+    /// The query to send instead of the request's; an empty one is none.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
     pub fn set_host(&mut self, host: Arc<str>) {
         self.host = Some(host);
     }
 
     pub fn set_path(&mut self, path: String) {
         self.path = Some(path);
+    }
+
+    pub fn set_query(&mut self, query: String) {
+        self.query = Some(query);
     }
 
     /// Replaces every line of the field. `Host` is a hostname rewrite.
@@ -89,6 +99,7 @@ impl Overlay {
     pub fn is_empty(&self) -> bool {
         self.host.is_none()
             && self.path.is_none()
+            && self.query.is_none()
             && self.dropped.is_empty()
             && self.lines.is_empty()
     }
@@ -97,6 +108,7 @@ impl Overlay {
     pub fn clear(&mut self) {
         self.host = None;
         self.path = None;
+        self.query = None;
         self.dropped.clear();
         self.lines.clear();
     }

@@ -490,14 +490,16 @@ fn default_max_connections() -> usize {
     proxy::Limits::default().within_files(files).connections
 }
 
-/// The limit of the control group, v2 or v1, less an eighth: what the kernel holds for our sockets
-/// is charged there and is not part of the resident memory that we watch. 0 without one.
+/// Requests that the open files of the process allow beside so many connections.
+pub(crate) fn requests_within(connections: usize) -> usize {
+    let most = proxy::Limits::default().requests;
+    let files = open_files_limit();
+    files.map_or(most, |files| most.min(proxy::Limits::requests_within(files, connections)))
+}
+
+/// What the control group leaves for the process. 0 without one.
 fn default_max_memory() -> usize {
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].iter();
-    let limits = files.filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok());
-    // v1 says "no limit" by a number that no machine has.
-    let limit = limits.filter(|limit: &usize| *limit < 1 << 50).min().unwrap_or(0);
-    limit - limit / 8
+    proxy::memory_of_group().unwrap_or(0)
 }
 
 /// The soft limit on open files, read from the kernel's own table for this process.

@@ -273,6 +273,8 @@ const BESIDE_THEIR_CODE: &[(&str, &str, &[&str])] = &[
     ("proxy", "l4/relay.rs", &["SPACE"]),
     ("proxy", "l4/udp/mod.rs", &["LARGEST"]),
     ("proxy", "l4/udp/table.rs", &["SAMPLE"]),
+    ("proxy", "port.rs", &["UNSENT_MOST"]),
+    ("proxy", "pressure.rs", &["REQUESTS_LEAST"]),
     ("proxy", "tls/trust.rs", &["HINTS_MOST"]),
     ("proxy", "tls/upstream.rs", &["SESSIONS"]),
 ];

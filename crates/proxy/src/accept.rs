@@ -311,6 +311,8 @@ impl Drop for Permit {
 /// Counts an open connection until dropped.
 pub(crate) struct Open {
     worker: Rc<Worker>,
+    /// It came when few places were left.
+    late: bool,
     /// The client whose share it is part of, once that is known.
     source: Option<IpAddr>,
     permit: Option<Permit>,
@@ -321,7 +323,19 @@ impl Open {
         if let Some(open) = worker.open() {
             open.fetch_add(1, Ordering::Relaxed);
         }
-        Self { worker: Rc::clone(worker), source: None, permit: None }
+        let late = worker.is_crowded();
+        Self { worker: Rc::clone(worker), late, source: None, permit: None }
+    }
+
+    /// Whether it came when few places were left.
+    pub(crate) fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// Whether it ends with its response, so that others have its place: one of those that came when
+    /// few were left. Those that were there before keep theirs.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.late && self.worker.is_crowded()
     }
 
     /// Makes it one of the connections of a client; false when that has all it may have.

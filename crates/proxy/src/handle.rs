@@ -21,6 +21,7 @@ use crate::{
         metrics::{MetricsSnapshot, Total},
     },
     port::{self, Bound},
+    pressure,
     tls::config::TlsConfigs,
     upstream::endpoints::{EndpointStatus, Place, SharedEndpoints, share},
     worker::{self, Command, Generation, Peers, Phase, Start},
@@ -77,8 +78,8 @@ impl Proxy {
         let count = config.workers.max(1);
         let (commands, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::channel(limits.commands)).unzip();
-        let peers = Arc::new(Peers::new(commands));
-        let memory = peers.memory.watch(limits.memory);
+        let peers = Arc::new(Peers::new(commands, limits.requests));
+        let memory = pressure::watch(&peers, &limits);
         memory.map_err(|source| StartError::Thread { index: count, source })?;
         let mut threads = Vec::with_capacity(count);
         for (index, commands) in receivers.into_iter().enumerate() {

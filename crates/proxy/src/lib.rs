@@ -14,6 +14,7 @@
 
 mod accept;
 mod buffer;
+mod cgroup;
 pub mod handle;
 mod http;
 mod http2;
@@ -38,11 +39,13 @@ pub use observe::{
     prometheus::render_prometheus,
     reason::Reason,
 };
+pub use pressure::memory_of_group;
 pub use upstream::endpoints::EndpointStatus;
 
 /// Parsers of what clients send before anything is known of them, for the fuzz targets.
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::http::auth::{Checked, checked};
     pub use crate::http2::bridge::{
         Message, Outcome, backend as http2_backend, client as http2_client,
     };

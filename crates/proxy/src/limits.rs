@@ -10,11 +10,17 @@ use std::time::Duration;
 pub struct Limits {
     /// Downstream connections of the whole process; one more is closed at once.
     pub connections: usize,
+    /// Requests in progress in the whole process; one more is refused with 503. Each may need a
+    /// connection to a backend.
+    pub requests: usize,
     /// Downstream connections of one client address, whole process; `None` does not count them.
     pub connections_per_source: Option<usize>,
     /// Bytes that the process may hold; `None` watches nothing. Near it, idle connections are
     /// closed (80 %), then requests refused (90 %), then connections (95 %).
     pub memory: Option<usize>,
+    /// Bytes of `memory` that are set aside for a request in progress: its buffers, and what the
+    /// kernel holds for its connections. Further requests are refused.
+    pub request_memory: usize,
     /// TLS handshakes in progress, per worker; one more connection is closed at once.
     pub handshakes: usize,
     /// From the first byte of a request to the end of its head.
@@ -25,8 +31,13 @@ pub struct Limits {
     pub body_rate: u32,
     /// Between two requests of one connection.
     pub keep_alive: Duration,
+    /// The same while nine tenths of `connections` are open.
+    pub keep_alive_crowded: Duration,
     /// Without the client taking a byte of a response.
     pub write_idle: Duration,
+    /// Bytes a second that the client must take of a response that waits for it, beyond the first
+    /// `write_idle`.
+    pub write_rate: u32,
     /// TCP connect to one endpoint, and the TLS handshake where there is one.
     pub connect: Duration,
     /// Without a byte from a backend that owes a response.
@@ -125,14 +136,18 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            requests: 100_000,
             connections_per_source: None,
             memory: None,
+            request_memory: 96 * 1024,
             handshakes: 1_000,
             head_timeout: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),
             body_rate: 16,
             keep_alive: Duration::from_secs(60),
+            keep_alive_crowded: Duration::from_secs(5),
             write_idle: Duration::from_secs(30),
+            write_rate: 256,
             connect: Duration::from_secs(5),
             response_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(3600),
@@ -223,6 +238,7 @@ impl Limits {
             ("http2_streams", u64::from(self.http2_streams)),
             ("http2_window", u64::from(self.http2_window)),
             ("interim_responses", u64::from(self.interim_responses)),
+            ("keep_alive_crowded_ms", ms(self.keep_alive_crowded)),
             ("keep_alive_ms", ms(self.keep_alive)),
             ("linger_ms", ms(self.linger)),
             ("log_batch", count(self.log_batch)),
@@ -234,6 +250,8 @@ impl Limits {
             ("pool_idle_ms", ms(self.pool_idle)),
             ("pool_per_endpoint", count(self.pool_per_endpoint)),
             ("replay", count(self.replay)),
+            ("request_memory", count(self.request_memory)),
+            ("requests", count(self.requests)),
             ("response_idle_ms", ms(self.response_idle)),
             ("retry_backoff_most_ms", ms(self.retry_backoff_most)),
             ("retry_backoff_ms", ms(self.retry_backoff)),
@@ -245,6 +263,7 @@ impl Limits {
             ("udp_idle_ms", ms(self.udp_idle)),
             ("udp_replies", u64::from(self.udp_replies)),
             ("write_idle_ms", ms(self.write_idle)),
+            ("write_rate", u64::from(self.write_rate)),
         ]
     }
 
@@ -254,6 +273,14 @@ impl Limits {
         let most = (files / 2).saturating_sub(64).max(16);
         self.connections = self.connections.min(most);
         self.udp_flows = self.udp_flows.min(most / 2).max(1);
+        self.requests = Self::requests_within(files, self.connections).min(self.requests);
         self
+    }
+
+    /// Requests that a limit of open files leaves room for beside so many connections of clients:
+    /// each may need a connection to a backend.
+    #[must_use]
+    pub fn requests_within(files: usize, connections: usize) -> usize {
+        files.saturating_sub(connections).saturating_sub(64).max(16)
     }
 }

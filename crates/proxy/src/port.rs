@@ -8,6 +8,9 @@ use std::{
 use ir::{BindAddress, PortKey, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
+/// Bytes for a peer that the kernel takes and has not sent.
+pub(crate) const UNSENT_MOST: u32 = 64 * 1024;
+
 /// A socket of one worker.
 pub(crate) enum Bound {
     Tcp(TcpListener),
@@ -39,6 +42,10 @@ pub(crate) fn bind_all(key: &PortKey, workers: usize, backlog: i32) -> io::Resul
             socket.set_nonblocking(true)?;
             Ok(match key.transport {
                 Transport::Tcp => {
+                    // Connections inherit it. It bounds what the kernel takes of a response for a
+                    // client that does not read; it would take megabytes. Bytes that it took also
+                    // look as if the client had.
+                    socket.set_tcp_notsent_lowat(UNSENT_MOST)?;
                     socket.listen(backlog)?;
                     Bound::Tcp(socket.into())
                 }

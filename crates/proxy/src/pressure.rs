@@ -1,7 +1,9 @@
 //! How near the process is to its bounds, and what it gives up then, step by step.
 //!
-//! Memory is what the kernel says that the process holds, read by one thread ten times a second, and more often from half of its budget on;
-//! connections are counted as they come and go. Each level keeps what the level before gave up.
+//! Memory is what the kernel says that the process holds, and what it charges to the control group;
+//! one thread looks fifty times a second, and more often from half of the budget on. Requests in
+//! progress are counted as well: each gets its share of the memory when it is let in, since many may
+//! come between two looks. Each level keeps what the level before gave up.
 
 use std::{
     sync::{
@@ -9,13 +11,24 @@ use std::{
         atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    cgroup::MemoryGroup,
+    limits::Limits,
+    worker::{Command, Peers},
 };
 
 /// Between two looks at the memory.
-const PERIOD: Duration = Duration::from_millis(100);
+const PERIOD: Duration = Duration::from_millis(20);
 /// The same from half of the budget on: what is admitted between two looks is not to fill the rest.
 const PERIOD_NEAR: Duration = Duration::from_millis(5);
+/// How long few requests must be in progress before all that is held counts as held without them:
+/// memory that was freed goes back to the system only after a while.
+const CALM: Duration = Duration::from_secs(5);
+/// Requests that are let in whatever the memory.
+const REQUESTS_LEAST: usize = 16;
 /// Bytes that `/proc/self/statm` counts as one.
 const PAGE: usize = 4096;
 
@@ -24,10 +37,10 @@ const PAGE: usize = 4096;
 pub(crate) enum Pressure {
     #[default]
     Nothing,
-    /// Idle connections, and keeping connections: from 80 % of the memory or 90 % of the
-    /// connections.
+    /// Idle connections, and keeping connections: from 80 % of the memory, or 90 % of the requests
+    /// that it has room for.
     KeepAlive,
-    /// New requests, with 503: from 90 % of the memory.
+    /// New requests, with 503: from 90 % of the memory, or all of these requests.
     Requests,
     /// New connections: from 95 % of the memory, or all of the connections.
     Connections,
@@ -58,14 +71,34 @@ impl Pressure {
     }
 }
 
-/// The memory of the process as all workers see it.
+/// Requests in progress of one worker, which alone writes them; apart from those of others in the
+/// processor's caches.
 #[derive(Debug, Default)]
+#[repr(align(64))]
+struct Lane(AtomicUsize);
+
+/// The memory of the process as all workers see it.
+#[derive(Debug)]
 pub(crate) struct MemoryGauge {
     level: AtomicU8,
     resident: AtomicUsize,
+    /// Requests that may be in progress in the whole process.
+    room: AtomicUsize,
+    lanes: Vec<Lane>,
 }
 
 impl MemoryGauge {
+    /// `requests` may be in progress in the whole process, or fewer where memory is short.
+    pub(crate) fn new(workers: usize, requests: usize) -> Self {
+        Self {
+            level: AtomicU8::new(0),
+            resident: AtomicUsize::new(0),
+            room: AtomicUsize::new(requests),
+            lanes: (0..workers).map(|_| Lane::default()).collect(),
+        }
+    }
+
+    /// The level at the last look at the memory.
     pub(crate) fn pressure(&self) -> Pressure {
         Pressure::from_level(self.level.load(Ordering::Relaxed))
     }
@@ -75,38 +108,144 @@ impl MemoryGauge {
         self.resident.load(Ordering::Relaxed)
     }
 
-    /// Looks at the memory until nobody else holds the gauge. Without a budget nothing is watched.
-    ///
-    /// # Errors
-    /// When the thread cannot be had.
-    pub(crate) fn watch(self: &Arc<Self>, budget: Option<usize>) -> std::io::Result<()> {
-        let Some(budget) = budget else { return Ok(()) };
-        self.look(budget);
-        let gauge = Arc::downgrade(self);
-        thread::Builder::new().name("memory".to_owned()).spawn(move || watch(&gauge, budget))?;
-        Ok(())
+    /// The level by the requests in progress. A worker that has far less than its share does not
+    /// look at the others.
+    pub(crate) fn pressure_of_requests(&self, worker: usize) -> Pressure {
+        let room = self.room.load(Ordering::Relaxed);
+        let near = room - room / 10;
+        let own = self.lanes.get(worker).map_or(0, |lane| lane.0.load(Ordering::Relaxed));
+        if own.saturating_mul(self.lanes.len()) < near {
+            return Pressure::Nothing;
+        }
+        let all = self.requests();
+        if all >= room {
+            Pressure::Requests
+        } else if all >= near {
+            Pressure::KeepAlive
+        } else {
+            Pressure::Nothing
+        }
     }
 
-    fn look(&self, budget: usize) {
-        let Some(used) = resident() else { return };
-        self.resident.store(used, Ordering::Relaxed);
-        let next = Pressure::of_memory(used, budget);
-        let before = Pressure::from_level(self.level.swap(next as u8, Ordering::Relaxed));
+    fn requests(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.0.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts a request of a worker until dropped; `None` when there is no room for it.
+    pub(crate) fn hold(&self, worker: usize) -> Option<Held<'_>> {
+        if self.pressure_of_requests(worker) >= Pressure::Requests {
+            return None;
+        }
+        let lane = &self.lanes.get(worker)?.0;
+        lane.store(lane.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        Some(Held(lane))
+    }
+}
+
+/// A request in progress.
+pub(crate) struct Held<'a>(&'a AtomicUsize);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+    }
+}
+
+/// Looks at the memory until the workers are gone. Without a budget nothing is watched.
+///
+/// # Errors
+/// When the thread cannot be had.
+pub(crate) fn watch(peers: &Arc<Peers>, limits: &Limits) -> std::io::Result<()> {
+    let Some(budget) = limits.memory else { return Ok(()) };
+    let (each, most) = (limits.request_memory, limits.requests);
+    let group = MemoryGroup::own();
+    let mut watch = Watch { budget, each, most, group, base: 0, calm_since: None };
+    watch.look(peers);
+    let peers = Arc::downgrade(peers);
+    thread::Builder::new().name("memory".to_owned()).spawn(move || watch.run(&peers))?;
+    Ok(())
+}
+
+/// What the thread remembers between two looks.
+struct Watch {
+    budget: usize,
+    /// Set aside for a request.
+    each: usize,
+    /// Requests, whatever the memory.
+    most: usize,
+    group: Option<MemoryGroup>,
+    /// What is held without requests in progress, as far as is known.
+    base: usize,
+    calm_since: Option<Instant>,
+}
+
+impl Watch {
+    fn run(mut self, peers: &Weak<Peers>) {
+        let mut near = false;
+        loop {
+            thread::sleep(if near { PERIOD_NEAR } else { PERIOD });
+            let Some(peers) = peers.upgrade() else { return };
+            near = self.look(&peers);
+        }
+    }
+
+    /// Whether more than half of a budget is used.
+    fn look(&mut self, peers: &Peers) -> bool {
+        let Some(used) = resident() else { return false };
+        let gauge = &peers.memory;
+        gauge.resident.store(used, Ordering::Relaxed);
+        self.make_room(gauge, used);
+        let (charged, bound) = self.charged();
+        let next = Pressure::of_memory(used, self.budget).max(Pressure::of_memory(charged, bound));
+        let before = Pressure::from_level(gauge.level.swap(next as u8, Ordering::Relaxed));
         if before != next {
-            tracing::warn!(used, budget, from = ?before, to = ?next, "memory pressure changed");
+            let budget = self.budget;
+            tracing::warn!(used, budget, charged, bound, from = ?before, to = ?next, "memory pressure changed");
+        }
+        if next > before {
+            // A worker whose queue is full looks by itself before long.
+            peers.commands.iter().for_each(|worker| drop(worker.try_send(Command::Shed)));
+        }
+        used > self.budget / 2 || charged > bound / 2
+    }
+
+    /// How many requests there is room for.
+    fn make_room(&mut self, gauge: &MemoryGauge, used: usize) {
+        let room = gauge.room.load(Ordering::Relaxed);
+        let calm = gauge.requests() <= room / 8;
+        let since = calm.then(|| self.calm_since.unwrap_or_else(Instant::now));
+        self.calm_since = since;
+        let settled = since.is_some_and(|since| since.elapsed() >= CALM);
+        if self.base == 0 || used < self.base || settled {
+            self.base = used;
+        }
+        let free = (self.budget / 10 * 9).saturating_sub(self.base);
+        let room =
+            free.checked_div(self.each).unwrap_or(usize::MAX).max(REQUESTS_LEAST).min(self.most);
+        gauge.room.store(room, Ordering::Relaxed);
+    }
+
+    /// What the control group is charged with, and what of its limit we use: the rest is for what
+    /// comes between two looks.
+    fn charged(&self) -> (usize, usize) {
+        let Some(group) = &self.group else { return (0, usize::MAX) };
+        let bound = group.limit - group.limit / 8;
+        let charged = group.charged().unwrap_or(0);
+        // What files take costs more to learn, and can only lower it.
+        match Pressure::of_memory(charged, bound) {
+            Pressure::Nothing => (charged, bound),
+            Pressure::KeepAlive | Pressure::Requests | Pressure::Connections => {
+                (charged.saturating_sub(group.reclaimable()), bound)
+            }
         }
     }
 }
 
-fn watch(gauge: &Weak<MemoryGauge>, budget: usize) {
-    let mut period = PERIOD;
-    loop {
-        thread::sleep(period);
-        let Some(gauge) = gauge.upgrade() else { return };
-        gauge.look(budget);
-        let near = gauge.resident() > budget / 2;
-        period = if near { PERIOD_NEAR } else { PERIOD };
-    }
+/// Bytes that the process may hold in its control group: its limit less an eighth, which is left
+/// for what the kernel holds for our sockets. `None` without a limit.
+#[must_use]
+pub fn memory_of_group() -> Option<usize> {
+    MemoryGroup::own().map(|group| group.limit - group.limit / 8)
 }
 
 /// Bytes of the process in memory.
@@ -117,7 +256,7 @@ fn resident() -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Pressure;
+    use super::{MemoryGauge, Pressure};
 
     #[test]
     fn more_is_given_up_the_nearer_memory_is_to_its_budget() {
@@ -126,5 +265,20 @@ mod tests {
         assert_eq!((at(800), at(899)), (Pressure::KeepAlive, Pressure::KeepAlive));
         assert_eq!((at(900), at(949)), (Pressure::Requests, Pressure::Requests));
         assert_eq!((at(950), at(5000)), (Pressure::Connections, Pressure::Connections));
+    }
+
+    #[test]
+    fn requests_have_room_for_so_many_in_all_workers_together() {
+        let gauge = MemoryGauge::new(2, 10);
+        let mut held: Vec<_> = (0..8).map(|_| gauge.hold(0)).collect();
+        assert_eq!(gauge.pressure_of_requests(0), Pressure::Nothing);
+        held.push(gauge.hold(1));
+        assert_eq!(gauge.pressure_of_requests(0), Pressure::KeepAlive);
+        held.push(gauge.hold(0));
+        assert!(held.iter().all(Option::is_some));
+        assert_eq!(gauge.pressure_of_requests(0), Pressure::Requests);
+        assert!(gauge.hold(0).is_none());
+        held.pop();
+        assert!(gauge.hold(0).is_some(), "a place that was given back");
     }
 }

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use ir::{ListenerTable, PortKey, Table, Transport};
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     Metrics(oneshot::Sender<MetricsSnapshot>),
     EndpointStates(oneshot::Sender<Vec<EndpointStatus>>),
     Phase(Phase),
+    /// Memory became short: everybody is to look what to give up.
+    Shed,
     Stop,
 }
 
@@ -90,14 +93,15 @@ pub(crate) enum Command {
 pub(crate) struct Peers {
     pub(crate) open: Vec<AtomicUsize>,
     pub(crate) commands: Vec<mpsc::Sender<Command>>,
-    pub(crate) memory: Arc<MemoryGauge>,
+    pub(crate) memory: MemoryGauge,
     pub(crate) sources: Sources,
 }
 
 impl Peers {
-    pub(crate) fn new(commands: Vec<mpsc::Sender<Command>>) -> Self {
+    pub(crate) fn new(commands: Vec<mpsc::Sender<Command>>, requests: usize) -> Self {
         let open = commands.iter().map(|_| AtomicUsize::new(0)).collect();
-        Self { open, commands, memory: Arc::default(), sources: Sources::default() }
+        let memory = MemoryGauge::new(commands.len(), requests);
+        Self { open, commands, memory, sources: Sources::default() }
     }
 
     pub(crate) fn total(&self) -> usize {
@@ -227,15 +231,28 @@ impl Worker {
         self.phase.get()
     }
 
-    /// What must be given up now. Of the connections only this worker's share is looked at, since
-    /// every response asks.
+    /// What must be given up now.
     pub(crate) fn pressure(&self) -> Pressure {
-        let memory = self.peers.memory.pressure();
+        let memory = &self.peers.memory;
+        memory.pressure().max(memory.pressure_of_requests(self.index))
+    }
+
+    /// Whether nine tenths of the connections are taken. Only this worker's share is looked at,
+    /// since responses ask.
+    pub(crate) fn is_crowded(&self) -> bool {
         let own = self.open().map_or(0, |open| open.load(Ordering::Relaxed));
         let workers = self.peers.open.len();
-        let crowded = own.saturating_mul(workers).saturating_mul(10)
-            >= self.limits.connections.saturating_mul(9);
-        if crowded { memory.max(Pressure::KeepAlive) } else { memory }
+        own.saturating_mul(workers).saturating_mul(10) >= self.limits.connections.saturating_mul(9)
+    }
+
+    /// How long a connection may idle from now on.
+    pub(crate) fn keep_alive(&self) -> Duration {
+        let limits = &self.limits;
+        if self.is_crowded() {
+            limits.keep_alive.min(limits.keep_alive_crowded)
+        } else {
+            limits.keep_alive
+        }
     }
 
     pub(crate) fn slot(&self, context: &std::task::Context<'_>) -> Slot {
@@ -294,6 +311,7 @@ impl Worker {
             Command::Metrics(done) => answer(done, self.read_metrics()),
             Command::EndpointStates(done) => answer(done, self.upstreams.status()),
             Command::Phase(phase) => self.enter(phase),
+            Command::Shed => self.deadlines.wake_all(),
             Command::Stop => return false,
         }
         true

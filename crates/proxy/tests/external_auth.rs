@@ -154,6 +154,22 @@ fn a_service_that_is_gone_or_silent_refuses_the_request() {
 }
 
 #[test]
+fn a_client_that_leaves_is_noticed_while_the_service_still_thinks() {
+    let (plane, app, auth) = guarded(auth("auth"));
+    let gate = Gate::new();
+    auth.script(Reply::echo().held_by(&gate));
+    let mut client = plane.client();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    auth.wait_for_heads(1);
+    drop(client);
+    // The gate opens after this only: the answer cannot be what ends the request.
+    let missed = || (plane.reason(Reason::ClientGone) == 1).then_some(());
+    testkit::eventually("the client is missed", missed);
+    gate.open();
+    assert!(app.heads().is_empty());
+}
+
+#[test]
 fn the_service_sees_a_body_up_to_its_bound_and_a_longer_one_is_refused() {
     let mut filter = auth("auth");
     filter.body_max = 8;

@@ -118,6 +118,11 @@ fn header(field: u8, name: &str, value: &str, append: bool) -> Vec<u8> {
     inside(field, &option)
 }
 
+/// `QueryParameter` that an `OkHttpResponse` sets.
+fn parameter(name: &str, value: &str) -> Vec<u8> {
+    inside(7, &[inside(1, name.as_bytes()), inside(2, value.as_bytes())].concat())
+}
+
 /// `CheckResponse` with status OK and this `OkHttpResponse`.
 fn allowed(ok: &[u8]) -> Vec<u8> {
     [inside(1, &[]), inside(3, ok)].concat()
@@ -231,6 +236,22 @@ fn the_service_sees_the_request_and_its_edits_are_made() {
 }
 
 #[test]
+fn the_service_edits_the_query_and_the_backend_gets_what_is_left() {
+    let (plane, app, service) = guarded(&[], 0);
+    let edits = [parameter("b", "new"), parameter("d", "%20"), inside(8, b"c")].concat();
+    service.answer(Ok(allowed(&edits)));
+    assert_eq!(plane.get("shop.example", "/p?a=1&b=2&c=3&b=4").status, 200);
+    service.answer(Ok(allowed(&inside(8, b"only"))));
+    assert_eq!(plane.get("shop.example", "/p?only=1").status, 200);
+    service.answer(Ok(allowed(&parameter("user", "ann"))));
+    assert_eq!(plane.get("shop.example", "/p").status, 200);
+    let served = app.wait_for(3);
+    let targets: Vec<_> = served.iter().map(|request| request.target.as_str()).collect();
+    assert_eq!(targets, ["/p?a=1&b=new&d=%20", "/p", "/p?user=ann"]);
+    assert_eq!(field(&service.asked(), &[1, 4, 2, 4]), b"/p", "it sees what the client sent");
+}
+
+#[test]
 fn the_service_sees_no_other_header_than_those_allowed() {
     let (plane, _app, service) = guarded(&["x-user"], 0);
     service.answer(Ok(allowed(&[])));
@@ -272,7 +293,7 @@ fn whatever_is_no_clear_answer_refuses_the_request() {
         Ok(vec![0xff]),
         Ok(allowed(&header(2, "bad name", "x", false))),
         Ok(allowed(&header(2, "x-a", "a\nb", false))),
-        Ok(allowed(&inside(7, &inside(1, b"q")))),
+        Ok(allowed(&parameter("q", "not # written"))),
         Ok([inside(1, &[]), inside(3, &[9])].concat()),
     ];
     let count = u64::try_from(answers.len()).unwrap();

@@ -40,6 +40,11 @@ fn seeds_of_the_proxy_protocol_target_and_their_beginnings_pass() {
 }
 
 #[test]
+fn seeds_of_the_auth_answer_target_and_their_beginnings_pass() {
+    replay("auth_answer", 8, invariants::auth_answer);
+}
+
+#[test]
 fn seeds_of_the_http2_client_target_and_their_beginnings_pass() {
     replay("http2_client", 25, invariants::http2_client);
 }

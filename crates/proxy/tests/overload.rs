@@ -8,6 +8,7 @@ use ir::{FieldName, FieldValue, Filter, HeaderModifier};
 use proxy::{AccessLog, Limits, Reason};
 use std::time::{Duration, Instant};
 use testkit::{
+    gate::Gate,
     h2::{Frame, RawH2, kind},
     recorder::{Recorder, Reply},
 };
@@ -29,6 +30,10 @@ fn serve(limits: Limits) -> (Plane, Recorder) {
 
 fn fields(method: &str) -> [(&str, &str); 4] {
     [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", "/")]
+}
+
+fn path(path: &str) -> [(&str, &str); 4] {
+    [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", path)]
 }
 
 fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
@@ -88,13 +93,78 @@ fn without_memory_requests_and_connections_are_refused_until_there_is_some_again
 }
 
 #[test]
-fn near_the_bound_of_connections_none_is_kept() {
+fn no_more_requests_are_in_progress_than_there_is_room_for() {
+    let (plane, recorder) = serve(Limits { requests: 2, ..Limits::default() });
+    let gate = Gate::new();
+    recorder.on_path("/held", Reply::echo().held_by(&gate));
+    let (mut first, mut second) = (plane.client(), RawH2::connect(plane.address()));
+    first.send("GET /held HTTP/1.1\r\nhost: a\r\n\r\n");
+    second.send(&Frame::headers(1, &path("/held"), true));
+    recorder.wait_for_heads(2);
+    let refused = plane.get("a", "/");
+    assert_eq!((refused.status, refused.field("connection")), (503, Some("close")));
+    // A client that opens no window must not make us hold the refusal.
+    let mut stalled = RawH2::connect(plane.address());
+    stalled.send(&Frame::new(kind::SETTINGS, 0, 0, [0, 4, 0, 0, 0, 0]));
+    stalled.send(&Frame::headers(1, &path("/"), true));
+    assert!(stalled.outcome(1).is_some_and(|end| end.kind != kind::RST_STREAM), "a whole answer");
+    assert_eq!(plane.total("requests_shed"), 2);
+    gate.open();
+    assert_eq!(first.response("GET").status, 200);
+    assert!(second.outcome(1).is_some_and(|end| end.kind != kind::RST_STREAM));
+    let served = || (plane.get("a", "/").status == 200).then_some(());
+    testkit::eventually("room for a request", served);
+}
+
+#[test]
+fn near_the_bound_of_connections_late_ones_give_way_and_those_before_stay() {
     let (plane, _recorder) = serve(Limits { connections: 10, ..Limits::default() });
     let mut kept: Vec<_> = (0..8).map(|_| plane.client()).collect();
-    assert_eq!(kept[0].get("a", "/").field("connection"), None);
+    for client in &mut kept {
+        assert_eq!(client.get("a", "/").field("connection"), None);
+    }
     let mut last = plane.client();
     assert_eq!(last.get("a", "/").field("connection"), Some("close"));
     assert!(last.is_closed_by_peer());
+    let _another = plane.client();
+    let crowded = || (plane.total("connections_open") == 9).then_some(());
+    testkit::eventually("another one", crowded);
+    for client in &mut kept {
+        let answer = client.get("a", "/");
+        assert_eq!((answer.status, answer.field("connection")), (200, None));
+    }
+}
+
+#[test]
+fn a_client_that_takes_a_byte_at_a_time_is_not_waited_for_forever() {
+    let limits =
+        Limits { write_idle: Duration::from_millis(300), write_rate: 1000, ..Limits::default() };
+    let (plane, recorder) = serve(limits);
+    recorder.on_path("/large", Reply::status(200, &[], vec![b'x'; 100_000]));
+    let mut client = RawH2::connect(plane.address());
+    client.send(&Frame::new(kind::SETTINGS, 0, 0, [0, 4, 0, 0, 0, 0]));
+    client.send(&Frame::headers(1, &path("/large"), true));
+    let until = Instant::now() + LIMIT;
+    // No pause between two bytes is as long as the idle limit, but all of them together are.
+    while plane.reason(Reason::WriteTimeout) == 0 {
+        assert!(Instant::now() < until, "the response lasts");
+        client.send(&Frame::new(kind::WINDOW_UPDATE, 0, 1, [0, 0, 0, 1]));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(client.find(|frame| frame.kind == kind::RST_STREAM).is_some());
+}
+
+#[test]
+fn the_kernel_takes_only_so_much_of_a_response_that_nobody_reads() {
+    let limits = Limits { write_idle: Duration::from_millis(300), ..Limits::default() };
+    let (plane, recorder) = serve(limits);
+    recorder.on_path("/large", Reply::status(200, &[], vec![b'x'; 16 << 20]));
+    let mut client = plane.client();
+    client.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n");
+    let cut = || (plane.reason(Reason::WriteTimeout) == 1).then_some(());
+    testkit::eventually("the end of a response that is not read", cut);
+    // With the client's own buffer, which it cannot know either; else it would be the whole.
+    assert!(plane.total("downstream_sent_bytes") < 1 << 20);
 }
 
 #[test]

@@ -6,8 +6,13 @@ mod common;
 use common::{Config, Plane, https, to};
 use ir::{Certificate, CertificateId, Origin, PrivateKey};
 use proxy::{AccessLog, Limits, Reason};
+use rustls::HandshakeKind;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 use testkit::{
     certs::{Authority, Issued},
     raw::Client,
@@ -165,4 +170,54 @@ fn a_broken_certificate_stops_its_listener_and_no_other() {
     assert!(connect(&secure, "api.example").is_err());
     let mut client = connect(&secure, "a.shop.example").unwrap();
     assert_eq!(client.get("a.shop.example", "/").status, 200);
+}
+
+#[test]
+fn so_many_handshakes_are_in_progress_and_one_more_is_closed_at_once() {
+    let plane = Plane::with(Limits { handshakes: 2, ..Limits::default() }, AccessLog::Off, 1);
+    let recorder = Recorder::start();
+    let authority = Authority::new("test");
+    let mut config = Config::new();
+    config.add_certificate("c", &authority.issue(&["a.example"]), &["a.example"]);
+    config.listener("web", plane.number(), None, https(&["c"]));
+    config.service("app", &[recorder.addr()]);
+    config.route("all", vec![to("/", "app")]);
+    plane.apply(&mut config);
+    let trust = authority.client_config();
+    let connect = || Client::connect_tls(plane.address(), "a.example", &trust);
+    let mut open = connect().unwrap();
+    assert_eq!(open.get("a.example", "/").status, 200, "a handshake that is done does not count");
+    let (first, second) = (plane.client(), plane.client());
+    let begun = || (plane.total("connections_open") == 3).then_some(());
+    testkit::eventually("two handshakes that do not go on", begun);
+    assert!(plane.client().is_closed_by_peer());
+    assert!(connect().is_err());
+    assert_eq!(plane.total("connections_refused"), 2);
+    assert_eq!(open.get("a.example", "/").status, 200, "who is in stays in");
+    drop((first, second));
+    let served = || connect().ok().map(|mut client| client.get("a.example", "/").status);
+    assert_eq!(testkit::eventually("room for a handshake", served), 200);
+}
+
+#[test]
+fn a_session_is_resumed_but_nothing_is_taken_before_its_handshake() {
+    let secure = secure();
+    let mut config = (*secure.authority.client_config()).clone();
+    config.enable_early_data = true;
+    config.resumption = rustls::client::Resumption::in_memory_sessions(8);
+    let config = Arc::new(config);
+    for resumed in [false, true] {
+        let name = "api.example".try_into().unwrap();
+        let mut session = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+        // A server that takes early data says so with its tickets.
+        assert!(session.early_data().is_none(), "resumed: {resumed}");
+        let mut tcp = std::net::TcpStream::connect(secure.plane.address()).unwrap();
+        let mut stream = rustls::Stream::new(&mut session, &mut tcp);
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: api.example\r\n\r\n").unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        let kind = if resumed { HandshakeKind::Resumed } else { HandshakeKind::Full };
+        assert_eq!(session.handshake_kind(), Some(kind));
+    }
 }

@@ -181,6 +181,7 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         workers: config.workers.value,
         limits: proxy::Limits {
             connections: config.max_connections.value,
+            requests: crate::config::requests_within(config.max_connections.value),
             connections_per_source: bound(config.max_connections_per_source.value),
             memory: bound(config.max_memory.value),
             ..proxy::Limits::default()

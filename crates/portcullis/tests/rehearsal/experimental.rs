@@ -1,7 +1,12 @@
 //! The experimental channel: XBackend, sessions on it, default Gateways, policies. No upstream test
 //! is about them yet.
 
-use crate::kit::{World, conditions, outcome};
+use testkit::{
+    certs::{Authority, server_config},
+    tls_front::TlsFront,
+};
+
+use crate::kit::{World, conditions, outcome, secret};
 
 const GATEWAY: &str = "
 @Gateway default/web
@@ -82,6 +87,48 @@ fn an_x_backend_is_reached_by_the_addresses_of_its_name() {
     );
     world.write("x", &format!("{name}{route}"));
     world.wait_for("default/web", 80, "GET a.example /name", "one");
+}
+
+#[test]
+fn an_x_backend_of_mode_client_and_server_is_shown_our_certificate_and_must_show_its_own() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let ours = clients.issue(&["gateway.example"]);
+    let world = World::start(&["default/one"], GATEWAY);
+    let issued = servers.issue(&["api.example"]);
+    let config = server_config(&issued, Some(&clients.cert_pem()));
+    let front = TlsFront::start(world.backend("one").addr(), config);
+    let backend = |name: &str, mode: &str, trusted: &Authority| {
+        let pem = trusted.cert_pem();
+        let tls = format!(
+            "{{mode: {mode}, validation: {{hostname: api.example, caCertificateRefs: \
+             [{{group: '', kind: ConfigMap, name: {name}}}]}}}}"
+        );
+        let spec = "{type: EndpointSelector, port: {number: 443}, \
+                    endpointSelector: {matchLabels: {app: a}}, tls: TLS}";
+        let spec = spec.replace("TLS", &tls);
+        let pem = pem.trim_end().replace('\n', "\n    ");
+        let trust = format!("@ConfigMap default/{name}\ndata:\n  ca.crt: |\n    {pem}\n");
+        x_backend(name, &front.addr().to_string(), &spec) + &trust
+    };
+    let mutual = "ClientAndServer, clientCertificateRef: {name: ours}";
+    let objects = [
+        backend("mutual", mutual, &servers),
+        backend("silent", "ServerOnly", &servers),
+        backend("doubting", mutual, &clients),
+        secret("default/ours", &ours),
+        "@HTTPRoute default/r\nspec:\n  parentRefs: [{name: web}]\n  rules:\n".to_owned(),
+        to("/mutual", "mutual") + &to("/silent", "silent") + &to("/doubting", "doubting"),
+    ];
+    world.write("x", &objects.concat());
+    world.wait_for("default/web", 80, "GET a.example /mutual", "one");
+    let shown = front.shown();
+    let own = ours.chain().remove(0).to_vec();
+    assert_eq!(shown.last().and_then(|shown| shown.certificate.clone()), Some(own));
+    for path in ["/silent", "/doubting"] {
+        let answer = world.ask("default/web", 80, &format!("GET a.example {path}"));
+        assert_eq!(answer.status, 502, "{path}");
+    }
+    assert_eq!(world.backend("one").heads().len(), 1, "nothing else reached it");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     },
     http2::{backend::Failure, websocket},
     observe::{metrics::count, reason::Reason},
-    pressure::Pressure,
+    pressure::{Held, Pressure},
     stream::Multiplexed as _,
     upstream::{endpoints::InFlight, health, pool, stream::UpstreamStream},
     worker::Worker,
@@ -53,9 +53,16 @@ pub(crate) async fn serve(connection: &mut Connection, scratch: &mut Scratch) ->
         Decision::Answer(answer) => {
             respond(&worker, connection, scratch, answer, &mut record).await
         }
-        Decision::Forward(plan) => {
-            forward_request(&worker, connection, scratch, &plan, &mut record).await
-        }
+        Decision::Forward(plan) => match worker.peers.memory.hold(worker.index) {
+            Some(held) => {
+                forward_request(&worker, connection, scratch, &plan, &mut record, held).await
+            }
+            None => {
+                count(&worker.counters.totals.shed);
+                let answer = Answer::closing(Reason::Shed);
+                respond(&worker, connection, scratch, answer, &mut record).await
+            }
+        },
     };
     record.finish(&worker, connection, scratch, &table);
     after
@@ -69,6 +76,10 @@ async fn respond(
     mut answer: Answer,
     record: &mut Record<'_>,
 ) -> After {
+    if answer.reason == Reason::Shed && connection.stream.is_http2() {
+        // A body would wait for a window, and hold what is short.
+        answer.body = Some(Vec::new());
+    }
     let body = &scratch.request_body;
     let drain = u64::try_from(worker.limits.drain_body).unwrap_or(u64::MAX);
     let unread = !body.is_done() && body.remaining().is_none_or(|left| left > drain);
@@ -151,6 +162,7 @@ async fn forward_request<'t>(
     scratch: &mut Scratch,
     plan: &Plan<'t>,
     record: &mut Record<'t>,
+    held: Held<'_>,
 ) -> After {
     let listener = &plan.found.listener.listener;
     if forward::write_head(connection, listener, scratch).is_err() {
@@ -200,6 +212,8 @@ async fn forward_request<'t>(
             }
             Tried::Over(After::Close) => return After::Close,
             Tried::Upgraded(upstream) => {
+                // What a tunnel holds is bounded by itself, and it may last for hours.
+                drop(held);
                 count(&worker.counters.totals.tunnels);
                 upgrade::tunnel(worker, connection, scratch, upstream, record).await;
                 return After::Close;
@@ -242,7 +256,7 @@ impl Run<'_, '_> {
         if !self.flow.fits(&upstream, self.scratch) {
             return Tried::Failed(Answer::of(Reason::UpstreamReset));
         }
-        if self.worker.pressure() >= Pressure::Requests {
+        if self.worker.peers.memory.pressure() >= Pressure::Requests {
             // Many may have come here since they were let in; each would now take its buffers.
             count(&self.worker.counters.totals.shed);
             return Tried::Failed(Answer::closing(Reason::Shed));

@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     accept::{Open, PortState},
+    buffer::Buffer,
     http::{
         attempt,
         local::{self, Answer},
@@ -126,12 +127,11 @@ async fn serve(mut connection: Connection) {
     if connection.stream.negotiated_http2() {
         return Box::pin(server::serve(connection, Vec::new())).await;
     }
-    let keep_alive = connection.worker.limits.keep_alive;
     // The first request may have come with the end of the handshake, and then the socket stays
     // silent.
     let mut waits = !connection.stream.is_tls();
     loop {
-        connection.timer.arm(keep_alive);
+        connection.timer.arm(connection.worker.keep_alive());
         if waits && !poll_fn(|cx| connection.poll_wake(cx)).await {
             break;
         }
@@ -289,6 +289,7 @@ impl Connection {
         self.port.is_closed()
             || self.worker.phase() >= Phase::Draining
             || self.worker.pressure() >= Pressure::KeepAlive
+            || self.open.as_ref().is_some_and(Open::gives_way)
     }
 
     /// Ready with true when the client sent something, with false when the wait is over.
@@ -344,6 +345,23 @@ impl Connection {
     pub(crate) fn hop(&self) -> Option<Hop> {
         let destination = self.stream.local_addr()?;
         Some(Hop { source: self.peer, destination })
+    }
+
+    /// Ready when the client left; takes a little of what it sends next.
+    pub(crate) fn poll_left(&mut self, cx: &mut Context<'_>, input: &mut Buffer) -> Poll<()> {
+        if let Some(client) = self.stream.http2() {
+            return client.poll_gone(cx);
+        }
+        while input.has_space() {
+            match ready!(self.stream.poll_read(cx, input.space())) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(read) => {
+                    input.filled(read);
+                    self.received(read);
+                }
+            }
+        }
+        Poll::Pending
     }
 
     /// Counts one request.

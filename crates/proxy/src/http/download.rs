@@ -324,6 +324,7 @@ impl Exchange<'_, '_> {
                 pending
             };
             if bytes.is_empty() {
+                self.state.behind = None;
                 to_client.clear();
                 if self.connection.stream.is_http2() {
                     return self.finish_client();
@@ -350,6 +351,9 @@ impl Exchange<'_, '_> {
                 Poll::Ready(Ok(0) | Err(_)) => return Err(Fault::ClientGone),
                 Poll::Ready(Ok(written)) => {
                     self.state.moved = true;
+                    if let Some((_, taken)) = &mut self.state.behind {
+                        *taken = taken.saturating_add(u64::try_from(written).unwrap_or(0));
+                    }
                     // An interim answer still lets another final one follow.
                     self.flow.answered |= self.state.download != Download::Head;
                     self.record.add_sent(written);
@@ -362,6 +366,8 @@ impl Exchange<'_, '_> {
                 }
                 Poll::Pending => {
                     self.state.waiting.client_write = true;
+                    let now = || (self.worker.clock.now(), 0);
+                    self.state.behind.get_or_insert_with(now);
                     return Ok(false);
                 }
             }

@@ -144,6 +144,8 @@ pub(super) struct State {
     pub(super) moved: bool,
     /// The last read from the backend filled the buffer, so the next one may be larger.
     pub(super) filled: bool,
+    /// Since when the client does not take all that waits for it, and what it took since.
+    pub(super) behind: Option<(Instant, u64)>,
     /// Since when the client owes a part of its body.
     pub(super) waits_since: Option<Instant>,
 }
@@ -187,6 +189,7 @@ impl<'a, 't> Exchange<'a, 't> {
                 waiting: Waiting::default(),
                 moved: true,
                 filled: false,
+                behind: None,
                 waits_since: None,
             },
         }
@@ -238,6 +241,17 @@ impl<'a, 't> Exchange<'a, 't> {
         limits.body_idle.min(granted.saturating_sub(self.flow.body_waited))
     }
 
+    /// How long the client may take nothing: no more than `write_idle`, and less the longer a client
+    /// that takes a little at a time was waited for already.
+    fn write_patience(&self) -> Duration {
+        let limits = &self.worker.limits;
+        let Some((since, taken)) = self.state.behind else { return limits.write_idle };
+        let earned = taken / u64::from(limits.write_rate.max(1));
+        let granted = limits.write_idle.saturating_add(Duration::from_secs(earned));
+        let waited = self.worker.clock.now().saturating_duration_since(since);
+        limits.write_idle.min(granted.saturating_sub(waited))
+    }
+
     fn arm(&mut self) {
         if self.state.waiting.client_read {
             self.state.waits_since = Some(self.worker.clock.now());
@@ -247,7 +261,7 @@ impl<'a, 't> Exchange<'a, 't> {
         }
         let limits = &self.worker.limits;
         let idle = if self.state.waiting.client_write {
-            limits.write_idle
+            self.write_patience()
         } else if self.state.waiting.client_read && !self.scratch.names.grpc {
             self.body_patience()
         } else {

@@ -4,7 +4,7 @@
 //! picks endpoints until one answers, and [`exchange`] moves the bytes.
 
 pub(crate) mod attempt;
-mod auth;
+pub(crate) mod auth;
 pub(crate) mod connection;
 mod download;
 pub(crate) mod exchange;

@@ -39,7 +39,7 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// As [`View::new`], with fields as filters left them.
+    /// As [`View::new`], with fields and query as filters left them.
     pub(crate) fn edited(
         head: &'a RequestHead,
         bytes: &'a [u8],
@@ -47,8 +47,15 @@ impl<'a> View<'a> {
         path: &'a str,
         edits: &'a Overlay,
     ) -> Self {
-        let edits = (!edits.is_empty()).then_some(edits);
-        Self { edits, ..Self::new(head, bytes, host, path) }
+        let view = Self::new(head, bytes, host, path);
+        if edits.is_empty() {
+            return view;
+        }
+        let query = match edits.query() {
+            Some(query) => Some(query).filter(|query| !query.is_empty()),
+            None => view.query,
+        };
+        Self { edits: Some(edits), query, ..view }
     }
 
     /// `bytes` is the head that `head` was parsed from.
@@ -429,7 +436,11 @@ fn filter(
     let bytes = input.kept();
     let rule = &found.entry.rule;
     let listener = &found.listener.listener;
-    let view = View::new(request, bytes, &names.host, &names.path);
+    let mut view = View::new(request, bytes, &names.host, &names.path);
+    let edited = request_overlay.query().map(str::to_owned);
+    if let Some(query) = &edited {
+        view.query = Some(query.as_str()).filter(|query| !query.is_empty());
+    }
     let arrival = forwarded::arrival(connection, &names.authority, listener.port);
     let judged = Judged::new(&view, &listener.http.trusted_peers, arrival);
     run_filters(&rule.filters, found, &judged, request_overlay)?;

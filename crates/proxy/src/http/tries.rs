@@ -105,7 +105,9 @@ impl<'t> Tries<'t> {
                     last = error.reason;
                     record.detail = error.detail;
                     // Neither says anything of this endpoint in particular.
-                    if [Reason::RequestTimeout, Reason::WebsocketUnsupported].contains(&last) {
+                    let others =
+                        [Reason::RequestTimeout, Reason::Shed, Reason::WebsocketUnsupported];
+                    if others.contains(&last) {
                         return Err(Answer::of(last));
                     }
                     hold_against(worker, plan, &pick);

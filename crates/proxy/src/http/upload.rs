@@ -208,19 +208,9 @@ impl Exchange<'_, '_> {
 
     /// Notices a client that went away, and takes a little of what it sends next.
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
-        if let Some(client) = self.connection.stream.http2() {
-            return if client.poll_gone(cx).is_ready() { Err(Fault::ClientGone) } else { Ok(()) };
+        match self.connection.poll_left(cx, &mut self.scratch.input) {
+            Poll::Ready(()) => Err(Fault::ClientGone),
+            Poll::Pending => Ok(()),
         }
-        while self.scratch.input.has_space() {
-            match self.connection.stream.poll_read(cx, self.scratch.input.space()) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(0) | Err(_)) => return Err(Fault::ClientGone),
-                Poll::Ready(Ok(read)) => {
-                    self.scratch.input.filled(read);
-                    self.connection.received(read);
-                }
-            }
-        }
-        Ok(())
     }
 }

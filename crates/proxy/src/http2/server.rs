@@ -19,7 +19,7 @@ use http::Request;
 use http1::Parse;
 
 use crate::{
-    accept::PortState,
+    accept::{Open, PortState},
     http::{
         attempt,
         connection::Connection,
@@ -66,6 +66,8 @@ struct Session {
     peer_text: String,
     tls_listener: Option<Rc<TlsContext>>,
     secure: bool,
+    /// The connection came when few places were left.
+    late: bool,
     /// Requests in progress.
     streams: Cell<usize>,
     /// Bytes of their heads.
@@ -142,6 +144,7 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
         peer,
         peer_text: peer.ip().to_string(),
         tls_listener,
+        late: open.as_ref().is_some_and(Open::is_late),
         streams: Cell::new(0),
         heads: Cell::new(0),
         glitches: Cell::new(0),
@@ -249,6 +252,7 @@ impl Driver {
         session.port.is_closed()
             || session.worker.phase() >= Phase::Draining
             || session.worker.pressure() >= Pressure::KeepAlive
+            || (session.late && session.worker.is_crowded())
     }
 
     /// Why the client is thrown out.
@@ -301,7 +305,7 @@ impl Driver {
         let limits = &self.session.worker.limits;
         self.timer.arm(match waits {
             Waits::Preface | Waits::HeaderBlock => limits.head_timeout,
-            Waits::Idle => limits.keep_alive,
+            Waits::Idle => self.session.worker.keep_alive(),
             Waits::Busy => BUSY,
             Waits::Goodbye => GOODBYE,
             Waits::Write(_) => limits.write_idle,
@@ -310,8 +314,8 @@ impl Driver {
 
     fn begin(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
         let session = Rc::clone(&self.session);
-        let memory = session.worker.peers.memory.pressure();
-        if memory == Pressure::Connections && session.streams.get() >= ANSWERED_AT_LAST {
+        let short = session.worker.pressure() >= Pressure::Requests;
+        if short && session.streams.get() >= ANSWERED_AT_LAST {
             // A client that takes no answer would make us hold them all.
             count(&session.worker.counters.totals.shed);
             answer.send_reset(Reason::REFUSED_STREAM);

@@ -6,9 +6,11 @@ use std::{
     net::SocketAddr,
     pin::pin,
     task::Poll,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use nix::errno::Errno;
+use socket2::SockRef;
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpSocket, TcpStream},
@@ -17,9 +19,10 @@ use tokio::{
 use crate::{
     l4::proxy_protocol::{self, Hop},
     observe::{metrics::count, reason::Reason},
+    port::UNSENT_MOST,
     timer::Slot,
     tls::upstream::{Security, failure_label},
-    upstream::{endpoints::ClusterState, stream::UpstreamStream},
+    upstream::{endpoints::ClusterState, pool, stream::UpstreamStream},
     worker::Worker,
 };
 
@@ -30,6 +33,9 @@ pub(crate) struct ConnectError {
     /// More of it in one word, for the access log.
     pub(crate) detail: &'static str,
 }
+
+/// The process, or the machine, has as many open files as it may: nothing that an endpoint did.
+const NO_FILES: ConnectError = ConnectError { reason: Reason::Shed, detail: "files" };
 
 impl ConnectError {
     fn of(reason: Reason) -> Self {
@@ -60,13 +66,12 @@ pub(crate) async fn connect(
     dial: &Dial<'_>,
 ) -> Result<UpstreamStream, ConnectError> {
     timer.arm_until(worker.limits.connect, dial.deadline);
-    let mut opening = pin!(open(dial));
-    let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {
-        Poll::Ready(opened) => Poll::Ready(Some(opened)),
-        Poll::Pending if timer.expired() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-    })
-    .await;
+    let mut opened = open_within(timer, dial).await;
+    if matches!(opened, Some(Err(NO_FILES))) {
+        // Connections that nobody uses hold what this one needs.
+        pool::sweep(&worker.upstreams, worker.clock.now(), Duration::ZERO);
+        opened = open_within(timer, dial).await;
+    }
     let error = match opened {
         Some(Ok(stream)) => {
             count(&worker.counters.totals.connects);
@@ -82,6 +87,20 @@ pub(crate) async fn connect(
     Err(error)
 }
 
+/// `None` when the timer fires before.
+async fn open_within(
+    timer: &Slot,
+    dial: &Dial<'_>,
+) -> Option<Result<UpstreamStream, ConnectError>> {
+    let mut opening = pin!(open(dial));
+    poll_fn(|cx| match opening.as_mut().poll(cx) {
+        Poll::Ready(opened) => Poll::Ready(Some(opened)),
+        Poll::Pending if timer.expired() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
 async fn open(dial: &Dial<'_>) -> Result<UpstreamStream, ConnectError> {
     let security = dial.cluster.security.borrow().clone();
     let tls = match security {
@@ -93,6 +112,10 @@ async fn open(dial: &Dial<'_>) -> Result<UpstreamStream, ConnectError> {
         }
     };
     let tcp = open_tcp(dial).await.map_err(|error| {
+        let errno = error.raw_os_error().map(Errno::from_raw);
+        if matches!(errno, Some(Errno::EMFILE | Errno::ENFILE)) {
+            return NO_FILES;
+        }
         let timed_out = error.kind() == io::ErrorKind::TimedOut;
         let reason = if timed_out { Reason::ConnectTimeout } else { Reason::ConnectRefused };
         ConnectError::of(reason)
@@ -113,6 +136,7 @@ async fn open_tcp(dial: &Dial<'_>) -> io::Result<TcpStream> {
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_nodelay(true)?;
+    SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_MOST)?;
     let mut tcp = socket.connect(dial.address).await?;
     if let Some(version) = dial.cluster.id.0.proxy_protocol {
         tcp.write_all(&proxy_protocol::header(version, dial.client)).await?;

@@ -10,7 +10,7 @@
 )]
 
 use http1::{Asked, Limits, Method, Parse, RequestHead, ResponseHead};
-use proxy::fuzzing::{self, Message, Outcome};
+use proxy::fuzzing::{self, Checked, Message, Outcome};
 
 /// The first flight of a TLS client: what follows a whole ClientHello does not change what it says.
 pub fn client_hello(data: &[u8]) {
@@ -27,6 +27,34 @@ pub fn proxy_protocol(data: &[u8]) {
     assert_eq!(fuzzing::proxy_header(&data[..length]), Some(length));
     for end in 0..length {
         assert_eq!(fuzzing::proxy_header(&data[..end]), None);
+    }
+}
+
+/// The answer of an authorization service: the same with an unknown field behind it, and whatever it
+/// makes of a request can be written, and is none of the fields that are ours.
+pub fn auth_answer(data: &[u8]) {
+    let checked = fuzzing::checked(data, "a=1&b=2");
+    if checked != Checked::Nothing {
+        // Field 15, a number.
+        assert_eq!(fuzzing::checked(&[data, &[0x78, 1]].concat(), "a=1&b=2"), checked);
+    }
+    let fields = match checked {
+        Checked::Nothing => return,
+        Checked::Denied { status, fields } => {
+            assert!((300..600).contains(&status), "{status}");
+            fields
+        }
+        Checked::Allowed { fields, query } => {
+            let graphic = query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+            assert!(graphic, "{query:?}");
+            fields
+        }
+    };
+    for (name, value) in fields {
+        let ours = ["host", "connection", "content-length", "transfer-encoding"];
+        assert!(!ours.iter().any(|ours| name.eq_ignore_ascii_case(ours)), "{name}");
+        assert!(!name.is_empty() && !name.bytes().any(|byte| b"\r\n\0 :".contains(&byte)));
+        assert!(!value.iter().any(|byte| b"\r\n\0".contains(byte)), "{}", value.escape_ascii());
     }
 }
 

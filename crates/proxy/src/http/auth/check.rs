@@ -9,7 +9,7 @@ use super::{
     call::Reply,
     field, goes_to_client,
     protobuf::{Builder, Fields, Malformed},
-    refused_status,
+    query, refused_status,
     shown::Shown,
 };
 use crate::upstream::endpoints::ClusterState;
@@ -130,7 +130,7 @@ pub(super) fn read(reply: &Reply) -> Result<Verdict, Failure> {
 }
 
 /// `CheckResponse`. One that says neither a status nor what to do with the request is no answer.
-fn verdict(message: &[u8]) -> Result<Result<Verdict, Failure>, Malformed> {
+pub(super) fn verdict(message: &[u8]) -> Result<Result<Verdict, Failure>, Malformed> {
     let (mut status, mut denied, mut allowed) = (None, None, None);
     for field in Fields::of(message) {
         match field? {
@@ -218,12 +218,31 @@ fn edits(message: &[u8]) -> Result<Result<Verdict, Failure>, Malformed> {
                     Err(failure) => return Ok(Err(failure)),
                 }
             }
-            // The query is not ours to edit, and what was asked for must not be passed over.
-            (7 | 8, _) => return Ok(Err("auth_query")),
+            (7, value) => {
+                let (name, value) = parameter(value.bytes()?)?;
+                if !query::is_writable(name) || !query::is_writable(value) {
+                    return Ok(Err("auth_query"));
+                }
+                edits.query_set.push((name.to_owned(), value.to_owned()));
+            }
+            (8, value) => edits.query_remove.push(value.text()?.to_owned()),
             _ => {}
         }
     }
     Ok(Ok(Verdict::Allowed(edits)))
+}
+
+/// `QueryParameter`.
+fn parameter(message: &[u8]) -> Result<(&str, &str), Malformed> {
+    let (mut name, mut value) = ("", "");
+    for field in Fields::of(message) {
+        match field? {
+            (1, text) => name = text.text()?,
+            (2, text) => value = text.text()?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
 }
 
 enum Action {

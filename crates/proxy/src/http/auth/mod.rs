@@ -9,9 +9,16 @@ mod call;
 mod check;
 mod http_form;
 mod protobuf;
+mod query;
 mod shown;
 
-use std::{rc::Rc, time::Instant};
+use std::{
+    future::{Future as _, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Instant,
+};
 
 use ir::{AuthProtocol, ClusterIndex, ExternalAuth, FieldName, FieldValue, Filter, Listener};
 
@@ -50,6 +57,8 @@ struct Edits {
     replace: Vec<(FieldName, FieldValue)>,
     remove: Vec<FieldName>,
     response: Vec<(FieldName, FieldValue)>,
+    query_set: Vec<(String, String)>,
+    query_remove: Vec<String>,
 }
 
 /// The answer that a service gives in place of the backend.
@@ -160,10 +169,15 @@ impl Stage<'_> {
             (own, deadline) => own.or(deadline),
         };
         let grpc = auth.protocol == AuthProtocol::Grpc;
-        Ok(match call::call(&worker, cluster, message, grpc, deadline).await {
-            Ok(reply) => read(auth, &reply),
-            Err(failure) => Err(failure),
-        })
+        let mut asked = pin!(call::call(&worker, cluster, message, grpc, deadline));
+        let replied = poll_fn(|cx| match asked.as_mut().poll(cx) {
+            Poll::Ready(replied) => Poll::Ready(Some(replied)),
+            Poll::Pending => connection.poll_left(cx, &mut scratch.input).map(|()| None),
+        });
+        let Some(replied) = replied.await else {
+            return Err(Answer::closing(Reason::ClientGone));
+        };
+        Ok(replied.and_then(|reply| read(auth, &reply)))
     }
 }
 
@@ -211,7 +225,7 @@ fn read(auth: &ExternalAuth, reply: &Reply) -> Result<Verdict, Failure> {
 
 /// Puts edits where the filters that follow, the matcher and the serialiser find them.
 fn take(scratch: &mut Scratch, edits: Edits) {
-    let Edits { set, add, default, replace, remove, response } = edits;
+    let Edits { set, add, default, replace, remove, response, query_set, query_remove } = edits;
     let Scratch { input, request, request_overlay: overlay, added, .. } = scratch;
     for (name, value) in &set {
         overlay.set(name, value);
@@ -237,6 +251,12 @@ fn take(scratch: &mut Scratch, edits: Edits) {
     }
     for name in &remove {
         overlay.remove(name);
+    }
+    if !query_set.is_empty() || !query_remove.is_empty() {
+        let own = request.query().map(|query| query.of(bytes)).unwrap_or_default();
+        let own = std::str::from_utf8(own).unwrap_or_default();
+        let edited = query::edit(overlay.query().unwrap_or(own), &query_set, &query_remove);
+        overlay.set_query(edited);
     }
     added.extend(response);
 }
@@ -272,6 +292,44 @@ fn goes_to_client(name: &str) -> bool {
     FieldName::new(name).is_some_and(|name| {
         !name.is_of_connection() && !OURS.iter().any(|ours| name.matches(ours.as_bytes()))
     })
+}
+
+/// What a `CheckResponse` of an authorization service comes to, for the fuzz target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// It decides nothing.
+    Nothing,
+    /// Every field that the request or its response would take on, and what becomes of its query.
+    Allowed {
+        fields: Vec<(String, Vec<u8>)>,
+        query: String,
+    },
+    Denied {
+        status: u16,
+        fields: Vec<(String, Vec<u8>)>,
+    },
+}
+
+/// Reads a `CheckResponse`, for a request with this query.
+pub fn checked(message: &[u8], query: &str) -> Checked {
+    match check::verdict(message) {
+        Err(_) | Ok(Err(_)) => Checked::Nothing,
+        Ok(Ok(Verdict::Denied(denial))) => {
+            let fields = denial.fields.into_iter().map(|(name, value)| (name, value.into_bytes()));
+            Checked::Denied { status: denial.status, fields: fields.collect() }
+        }
+        Ok(Ok(Verdict::Allowed(edits))) => {
+            let lists = [edits.set, edits.add, edits.default, edits.replace, edits.response];
+            let fields = lists.into_iter().flatten();
+            let text = |(name, value): (FieldName, FieldValue)| {
+                (name.as_str().to_owned(), value.as_str().as_bytes().to_vec())
+            };
+            Checked::Allowed {
+                fields: fields.map(text).collect(),
+                query: query::edit(query, &edits.query_set, &edits.query_remove),
+            }
+        }
+    }
 }
 
 /// The status of a refusal: one that says so.

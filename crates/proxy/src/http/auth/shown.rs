@@ -30,15 +30,14 @@ impl<'a> Shown<'a> {
 
     /// The canonical path, which is also what a backend gets, with the query.
     pub(super) fn target(&self) -> String {
-        let query = self.query().map(String::from_utf8_lossy);
-        match query {
+        match self.query().map(String::from_utf8_lossy) {
             Some(query) => format!("{}?{query}", self.names.path),
             None => self.names.path.clone(),
         }
     }
 
-    pub(super) fn query(&self) -> Option<&'a [u8]> {
-        self.request.query().map(|query| query.of(self.bytes))
+    pub(super) fn query(&self) -> Option<&[u8]> {
+        self.judged.query().map(str::as_bytes)
     }
 
     /// The values of a field, joined; `None` where the request has none.
