@@ -29,7 +29,7 @@ pub(crate) fn pinned_within(core: &str, confined: &Confined, program: &Path) -> 
     if let Some(files) = confined.files {
         command.args(["prlimit", &format!("--nofile={files}:{files}"), "--"]);
     }
-    if let Some((group, _)) = &confined.memory {
+    if let Some(group) = &confined.memory {
         let join = "echo $$ > \"$0\"; exec \"$@\"";
         command.args(["sh", "-c", join]).arg(group.join("cgroup.procs"));
     }

@@ -90,8 +90,8 @@ pub(crate) struct Site {
 pub(crate) struct Confined {
     /// Open files.
     pub(crate) files: Option<u32>,
-    /// The control group that it joins, and the bytes that it may hold there.
-    pub(crate) memory: Option<(PathBuf, u64)>,
+    /// The control group that it joins.
+    pub(crate) memory: Option<PathBuf>,
 }
 
 /// The host that a reload adds.

@@ -120,7 +120,7 @@ fn one(
         Plan::Files { most } => confined.files = Some(most),
         Plan::Memory { most } => {
             let made = Group::new(most)?;
-            confined.memory = Some((made.folder(), most));
+            confined.memory = Some(made.folder());
             group = Some(made);
         }
         Plan::Flood | Plan::Bomb | Plan::Slow { .. } | Plan::Crowd => {}

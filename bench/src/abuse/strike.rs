@@ -167,8 +167,8 @@ impl Strike<'_> {
             facts.push(Fact { what: what.to_owned(), reached, at_most });
         };
         fact("proxy gone", f64::from(u8::from(gone)), 0.0);
-        // Where even honest connections are too many, some of them are refused on purpose.
-        if !matches!(self.attack.plan, Plan::Files { .. } | Plan::Memory { .. }) {
+        // Where there is no memory for all, some requests are refused on purpose.
+        if !matches!(self.attack.plan, Plan::Memory { .. }) {
             fact("victim requests lost", outcome.victim.failed as f64, 0.0);
         }
         let p99 = outcome.victim.p99_us / outcome.calm_p99_us;

@@ -25,10 +25,6 @@ pub(super) fn start(program: &Path, site: &Site) -> anyhow::Result<Process> {
     command.args(["--address", "127.0.0.1"]);
     command.args(["--metrics-address", &format!("127.0.0.1:{}", site.side_ports.0)]);
     command.args(["--admin-address", &format!("127.0.0.1:{}", site.side_ports.1)]);
-    if let Some((_, bytes)) = site.confined.memory {
-        // What it chooses for itself where the group is its own root, as in a container.
-        command.args(["--max-memory", &(bytes - bytes / 8).to_string()]);
-    }
     command.arg("--access-log");
     if site.access_log {
         command.arg(site.file("access.log"));

@@ -6,6 +6,7 @@
 //! come between two looks. Each level keeps what the level before gave up.
 
 use std::{
+    rc::Rc,
     sync::{
         Arc, Weak,
         atomic::{AtomicU8, AtomicUsize, Ordering},
@@ -17,7 +18,7 @@ use std::{
 use crate::{
     cgroup::MemoryGroup,
     limits::Limits,
-    worker::{Command, Peers},
+    worker::{Command, Peers, Worker},
 };
 
 /// Between two looks at the memory.
@@ -108,8 +109,8 @@ impl MemoryGauge {
         self.resident.load(Ordering::Relaxed)
     }
 
-    /// The level by the requests in progress. A worker that has far less than its share does not
-    /// look at the others.
+    /// The level by the requests in progress. A worker that has less than nine tenths of its share
+    /// does not look at the others: what they took beyond theirs is no reason to refuse its own.
     pub(crate) fn pressure_of_requests(&self, worker: usize) -> Pressure {
         let room = self.room.load(Ordering::Relaxed);
         let near = room - room / 10;
@@ -131,23 +132,35 @@ impl MemoryGauge {
         self.lanes.iter().map(|lane| lane.0.load(Ordering::Relaxed)).sum()
     }
 
-    /// Counts a request of a worker until dropped; `None` when there is no room for it.
-    pub(crate) fn hold(&self, worker: usize) -> Option<Held<'_>> {
-        if self.pressure_of_requests(worker) >= Pressure::Requests {
-            return None;
+    /// Counts a request of a worker; false when there is no room for it.
+    fn hold(&self, worker: usize) -> bool {
+        let room = self.pressure_of_requests(worker) < Pressure::Requests;
+        if room && let Some(Lane(lane)) = self.lanes.get(worker) {
+            lane.store(lane.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         }
-        let lane = &self.lanes.get(worker)?.0;
-        lane.store(lane.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
-        Some(Held(lane))
+        room
+    }
+
+    fn release(&self, worker: usize) {
+        if let Some(Lane(lane)) = self.lanes.get(worker) {
+            lane.store(lane.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        }
     }
 }
 
-/// A request in progress.
-pub(crate) struct Held<'a>(&'a AtomicUsize);
+/// The place of a request in progress, until dropped.
+pub(crate) struct Held(Rc<Worker>);
 
-impl Drop for Held<'_> {
+impl Held {
+    /// `None` when there is no room for the request.
+    pub(crate) fn take(worker: &Rc<Worker>) -> Option<Self> {
+        worker.peers.memory.hold(worker.index).then(|| Self(Rc::clone(worker)))
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        self.0.peers.memory.release(self.0.index);
     }
 }
 
@@ -268,17 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn requests_have_room_for_so_many_in_all_workers_together() {
+    fn a_worker_beyond_its_share_has_room_only_as_far_as_the_others_leave_some() {
         let gauge = MemoryGauge::new(2, 10);
-        let mut held: Vec<_> = (0..8).map(|_| gauge.hold(0)).collect();
+        assert!((0..8).all(|_| gauge.hold(0)));
         assert_eq!(gauge.pressure_of_requests(0), Pressure::Nothing);
-        held.push(gauge.hold(1));
+        assert!(gauge.hold(1));
         assert_eq!(gauge.pressure_of_requests(0), Pressure::KeepAlive);
-        held.push(gauge.hold(0));
-        assert!(held.iter().all(Option::is_some));
+        assert!(gauge.hold(0));
         assert_eq!(gauge.pressure_of_requests(0), Pressure::Requests);
-        assert!(gauge.hold(0).is_none());
-        held.pop();
-        assert!(gauge.hold(0).is_some(), "a place that was given back");
+        assert!(!gauge.hold(0), "nine of its own");
+        assert!(gauge.hold(1), "far from its share, which others cannot take");
+        gauge.release(1);
+        gauge.release(1);
+        assert!(gauge.hold(0), "a place that was given back");
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn serve(connection: &mut Connection, scratch: &mut Scratch) ->
         Decision::Answer(answer) => {
             respond(&worker, connection, scratch, answer, &mut record).await
         }
-        Decision::Forward(plan) => match worker.peers.memory.hold(worker.index) {
+        Decision::Forward(plan) => match connection.held.take().or_else(|| Held::take(&worker)) {
             Some(held) => {
                 forward_request(&worker, connection, scratch, &plan, &mut record, held).await
             }
@@ -162,7 +162,7 @@ async fn forward_request<'t>(
     scratch: &mut Scratch,
     plan: &Plan<'t>,
     record: &mut Record<'t>,
-    held: Held<'_>,
+    held: Held,
 ) -> After {
     let listener = &plan.found.listener.listener;
     if forward::write_head(connection, listener, scratch).is_err() {

@@ -27,7 +27,7 @@ use crate::{
         metrics::{count, count_bytes},
         reason::Reason,
     },
-    pressure::Pressure,
+    pressure::{Held, Pressure},
     stream::Stream,
     timer::Slot,
     tls::accept::TlsContext,
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     pub(crate) used: bool,
     /// `None` for one request of an HTTP/2 connection, which holds it.
     pub(crate) open: Option<Open>,
+    /// The place of the request of HTTP/2 that it is.
+    pub(crate) held: Option<Held>,
 }
 
 /// What follows an exchange.
@@ -96,6 +98,7 @@ pub(crate) async fn serve_plain(
         tls_listener: None,
         used: false,
         open: Some(open),
+        held: None,
     })
     .await;
 }
@@ -119,6 +122,7 @@ pub(crate) async fn serve_tls(
         tls_listener: Some(Rc::new(context)),
         used: false,
         open: Some(open),
+        held: None,
     })
     .await;
 }
@@ -290,6 +294,15 @@ impl Connection {
             || self.worker.phase() >= Phase::Draining
             || self.worker.pressure() >= Pressure::KeepAlive
             || self.open.as_ref().is_some_and(Open::gives_way)
+    }
+
+    /// Whether its request is refused for want of room.
+    pub(crate) fn is_too_much(&self) -> bool {
+        let worker = &self.worker;
+        let memory = &worker.peers.memory;
+        memory.pressure() >= Pressure::Requests
+            || (self.held.is_none()
+                && memory.pressure_of_requests(worker.index) >= Pressure::Requests)
     }
 
     /// Ready with true when the client sent something, with false when the wait is over.

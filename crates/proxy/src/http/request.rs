@@ -21,7 +21,6 @@ use crate::{
         scratch::{Names, Scratch},
     },
     observe::{metrics::count, reason::Reason},
-    pressure::Pressure,
     upstream::{endpoints::ClusterState, session::Session},
     worker::WorkerTable,
 };
@@ -238,7 +237,7 @@ fn arrive<'t>(
     added.clear();
     names.clear();
     names.grpc = connection.stream.is_http2() && grpc::is_call(request.fields(), bytes);
-    if connection.worker.pressure() >= Pressure::Requests {
+    if connection.is_too_much() {
         count(&connection.worker.counters.totals.shed);
         return Err(Answer::closing(Reason::Shed));
     }

@@ -37,7 +37,7 @@ use crate::{
     },
     limits::Limits,
     observe::{metrics::count, reason::Reason as Why},
-    pressure::Pressure,
+    pressure::{Held, Pressure},
     stream::Stream,
     timer::Slot,
     tls::accept::TlsContext,
@@ -53,7 +53,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Requests in progress on a connection from which on, without memory, further ones are refused
 /// and not answered.
-const ANSWERED_AT_LAST: usize = 8;
+const ANSWERED_AT_LAST: usize = 2;
 
 type H2 = h2::server::Connection<Wire<Stream>, Bytes>;
 
@@ -314,14 +314,16 @@ impl Driver {
 
     fn begin(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
         let session = Rc::clone(&self.session);
-        let short = session.worker.pressure() >= Pressure::Requests;
-        if short && session.streams.get() >= ANSWERED_AT_LAST {
+        // Before its task begins: tasks of all connections may begin after all were read.
+        let held = Held::take(&session.worker);
+        let short = session.worker.peers.memory.pressure() >= Pressure::Requests;
+        if (short || held.is_none()) && session.streams.get() >= ANSWERED_AT_LAST {
             // A client that takes no answer would make us hold them all.
             count(&session.worker.counters.totals.shed);
             answer.send_reset(Reason::REFUSED_STREAM);
             return;
         }
-        let request = Accepted { progress: InProgress::new(&session), request, answer };
+        let request = Accepted { progress: InProgress::new(&session), request, answer, held };
         if let Some(request) = session.worker.http2_tasks.hand(request) {
             // In a box: the runtime moves a task's whole future when it ends.
             let serving = serve_requests(Rc::clone(&session.worker), request);
@@ -335,6 +337,7 @@ pub(crate) struct Accepted {
     progress: InProgress,
     request: Request<RecvStream>,
     answer: SendResponse<Bytes>,
+    held: Option<Held>,
 }
 
 /// Serves `first`, and then what this task is handed.
@@ -342,8 +345,8 @@ async fn serve_requests(worker: Rc<Worker>, first: Accepted) {
     let mut timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     let seat = Rc::new(Seat::default());
     let mut next = Some(first);
-    while let Some(Accepted { progress, request, answer }) = next {
-        timer = serve_request(&progress.0, timer, request, answer).await;
+    while let Some(Accepted { progress, request, answer, held }) = next {
+        timer = serve_request(&progress.0, timer, request, answer, held).await;
         timer.disarm();
         drop(progress);
         if !worker.http2_tasks.wait(&seat, worker.limits.scratch_kept) {
@@ -359,6 +362,7 @@ async fn serve_request(
     timer: Slot,
     request: Request<RecvStream>,
     answer: SendResponse<Bytes>,
+    place: Option<Held>,
 ) -> Slot {
     let worker = &session.worker;
     let (parts, body) = request.into_parts();
@@ -378,6 +382,7 @@ async fn serve_request(
         tls_listener: session.tls_listener.clone(),
         used: true,
         open: None,
+        held: place,
     };
     let mut unanswered = Reason::INTERNAL_ERROR;
     let held = session.hold_head(scratch.input.kept().len());
