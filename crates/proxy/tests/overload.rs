@@ -52,7 +52,9 @@ fn resident() -> usize {
 #[test]
 fn without_memory_requests_and_connections_are_refused_until_there_is_some_again() {
     const SPARE: usize = 1 << 30;
-    let limits = Limits { memory: Some(resident() + SPARE), ..Limits::default() };
+    let memory = Some(resident() + SPARE);
+    // To fill the memory may take long, and half a head waits for it.
+    let limits = Limits { memory, head_timeout: LIMIT, ..Limits::default() };
     let (plane, recorder) = serve(limits);
     let (mut idle, mut busy) = (plane.client(), plane.client());
     assert_eq!(idle.get("a", "/").status, 200);
