@@ -36,6 +36,7 @@ use crate::{
     render,
 };
 
+#[cfg(feature = "kubernetes")]
 pub(crate) use ending::End;
 pub(crate) use engine::Engine;
 pub(crate) use local::Local;
