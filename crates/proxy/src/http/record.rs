@@ -112,7 +112,7 @@ impl<'t> Record<'t> {
             self.log_request(line, connection, scratch);
             self.log_outcome(line, duration);
             self.log_route(line);
-            line.display("revision", table.table().revision);
+            line.revision("revision", table.table().revision);
         });
     }
 
@@ -185,7 +185,7 @@ impl<'t> Record<'t> {
             line.text("listener", listener.listener.id.name.as_bytes());
         }
         if let Some(found) = &self.found {
-            line.display("route", &found.entry.route.object);
+            line.object("route", &found.entry.route.object);
             match &found.entry.rule.name {
                 Some(name) => line.text("rule", name.as_bytes()),
                 None => line.position("rule", found.entry.rule.index),
@@ -193,7 +193,7 @@ impl<'t> Record<'t> {
         }
         if let Some((_, backend)) = self.backend {
             match &backend.target {
-                ir::Target::Cluster(cluster) => line.display("backend", cluster),
+                ir::Target::Cluster(cluster) => line.cluster("backend", cluster),
                 ir::Target::Fail(reason) => {
                     line.text("backend", Reason::from(*reason).as_str().as_bytes());
                 }

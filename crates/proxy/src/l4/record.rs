@@ -98,11 +98,11 @@ impl Record {
                 line.text("listener", listener.id.name.as_bytes());
             }
             if let Some(entry) = &self.known.entry {
-                line.display("route", &entry.route.object);
+                line.object("route", &entry.route.object);
             }
             if let Some(plan) = plan {
-                line.display("backend", &plan.cluster.id);
-                line.display("revision", plan.revision);
+                line.cluster("backend", &plan.cluster.id);
+                line.revision("revision", plan.revision);
             }
             if let Some(endpoint) = self.endpoint {
                 line.address("endpoint", endpoint);

@@ -16,6 +16,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use ir::{ClusterId, ObjectRef, Revision};
+
 /// Where access log lines go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AccessLog {
@@ -200,11 +202,41 @@ impl Line<'_> {
         let mut before = b'"';
         for octet in address.ip().octets() {
             self.out.push(before);
-            push_decimal(u64::from(octet), self.out);
+            push_octet(octet, self.out);
             before = b'.';
         }
         self.out.push(b':');
         push_decimal(u64::from(address.port()), self.out);
+        self.out.push(b'"');
+    }
+
+    /// As [`ObjectRef`] shows itself. This and the two that follow are in every line, where the
+    /// formatter of the standard library would take more than everything else.
+    pub(crate) fn object(&mut self, name: &str, object: &ObjectRef) {
+        let ObjectRef { kind, namespace, name: own, .. } = object;
+        if namespace.is_empty() {
+            self.joined(name, &[kind, " ", own]);
+        } else {
+            self.joined(name, &[kind, " ", namespace, "/", own]);
+        }
+    }
+
+    /// As [`ClusterId`] shows itself.
+    pub(crate) fn cluster(&mut self, name: &str, cluster: &ClusterId) {
+        let backend = &cluster.0.backend;
+        self.joined(name, &[&backend.namespace, "/", &backend.name, ":"]);
+        self.out.pop();
+        push_decimal(u64::from(cluster.0.port), self.out);
+        self.out.push(b'"');
+    }
+
+    /// As [`Revision`] shows itself.
+    pub(crate) fn revision(&mut self, name: &str, revision: Revision) {
+        self.name(name);
+        self.out.push(b'"');
+        push_decimal(revision.epoch, self.out);
+        self.out.push(b'.');
+        push_decimal(revision.sequence, self.out);
         self.out.push(b'"');
     }
 
@@ -239,13 +271,28 @@ impl std::fmt::Write for Escaping<'_> {
     }
 }
 
+/// Whether a byte must be escaped: all but printable ASCII, quotes and backslashes.
+fn is_odd(byte: u8) -> bool {
+    !(b' '..=b'~').contains(&byte) || byte == b'"' || byte == b'\\'
+}
+
+/// Whether one of eight bytes is odd. A difference that borrows shows in the high bit of a byte, and
+/// borrows from the next one only where it shows.
+fn has_odd(bytes: [u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    let word = u64::from_le_bytes(bytes);
+    let below = |word: u64, least: u64| word.wrapping_sub(ONES.wrapping_mul(least)) & !word;
+    let equal = |byte: u8| below(word ^ ONES.wrapping_mul(u64::from(byte)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0x7f) | word) & HIGH != 0
+}
+
 /// Writes `value` as the inside of a JSON string of plain ASCII: control bytes, quotes and
 /// everything above 0x7e are escaped, byte by byte where it is not UTF-8, so that no client can
 /// write a line or a terminal sequence of its own into the log.
 fn escape(value: &[u8], out: &mut Vec<u8>) {
-    let odd = |byte: u8| !(b' '..=b'~').contains(&byte) || byte == b'"' || byte == b'\\';
-    // Without a stop at the first odd byte, so that many bytes are looked at in one instruction.
-    if !value.iter().fold(false, |found, byte| found | odd(*byte)) {
+    let (words, rest) = value.as_chunks::<8>();
+    if !words.iter().any(|word| has_odd(*word)) && !rest.iter().any(|byte| is_odd(*byte)) {
         out.extend_from_slice(value);
         return;
     }
@@ -274,6 +321,15 @@ fn push_escape(unit: u16, out: &mut Vec<u8>) {
     for shift in [12, 8, 4, 0] {
         let digit = u32::from((unit >> shift) & 0xf);
         out.push(char::from_digit(digit, 16).map_or(b'0', |c| u8::try_from(c).unwrap_or(b'0')));
+    }
+}
+
+/// Appends a part of an IPv4 address in decimal.
+fn push_octet(value: u8, out: &mut Vec<u8>) {
+    for (least, digit) in [(100, value / 100), (10, value / 10 % 10), (0, value % 10)] {
+        if value >= least {
+            out.push(b'0'.saturating_add(digit));
+        }
     }
 }
 
@@ -392,6 +448,42 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "a\\\"b\\\\c\\u000d\\u000a\\u001b[31m\\u00ff\\u00e9"
         );
+    }
+
+    #[test]
+    fn a_byte_is_escaped_wherever_it_stands() {
+        for byte in 0..=255u8 {
+            for at in 0..20usize {
+                let mut value = vec![b'a'; 20];
+                value[at] = byte;
+                let mut out = Vec::new();
+                escape(&value, &mut out);
+                assert_eq!(out == value, !is_odd(byte), "{byte:#x} at {at}");
+            }
+        }
+        assert!(
+            (0..=255)
+                .filter(|byte| !is_odd(*byte))
+                .eq((b' '..=b'~').filter(|b| !b"\"\\".contains(b)))
+        );
+    }
+
+    #[test]
+    fn names_are_written_as_they_show_themselves() {
+        let route = ObjectRef::new("gateway.networking.k8s.io", "HTTPRoute", "shop", "web");
+        let class = ObjectRef::new("gateway.networking.k8s.io", "GatewayClass", "", "edge");
+        let revision = Revision { epoch: 7, sequence: 1234 };
+        let address: SocketAddr = "10.0.199.250:65535".parse().unwrap();
+        let mut out = Vec::new();
+        let mut line = Line { out: &mut out };
+        line.object("route", &route);
+        line.object("class", &class);
+        line.revision("revision", revision);
+        line.address("client", address);
+        let want = format!(
+            r#","route":"{route}","class":"{class}","revision":"{revision}","client":"{address}""#
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), want);
     }
 
     #[test]
