@@ -1,6 +1,12 @@
 //! A controller that starts anew beside proxies that are there already.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "cluster/fake.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
