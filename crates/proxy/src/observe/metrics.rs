@@ -150,18 +150,18 @@ impl TableCounters {
             else {
                 continue;
             };
-            let labels = Labels::of(old_table, old_rule);
-            if same.is_some_and(|same| Labels::of(table, same) == labels) {
+            let identity = Identity::of(old_table, old_rule);
+            if same.is_some_and(|same| Identity::of(table, same) == identity) {
                 next.adopt(index, counters);
             } else {
-                moved.push((labels, counters));
+                moved.push((identity, counters));
             }
         }
         if !moved.is_empty() {
             moved.sort_by(|a, b| a.0.cmp(&b.0));
             for (index, rule) in table.rules.iter().enumerate() {
-                let labels = Labels::of(table, rule);
-                if let Ok(found) = moved.binary_search_by(|(old, _)| old.cmp(&labels))
+                let identity = Identity::of(table, rule);
+                if let Ok(found) = moved.binary_search_by(|(old, _)| old.cmp(&identity))
                     && let Some((_, counters)) = moved.get(found)
                 {
                     next.adopt(index, counters);
@@ -238,6 +238,32 @@ pub(crate) fn backend_name(backend: &ir::Backend) -> String {
     match &backend.target {
         ir::Target::Cluster(cluster) => cluster.to_string(),
         ir::Target::Fail(reason) => Reason::from(*reason).as_str().to_owned(),
+    }
+}
+
+/// What tells the counters of one rule from those of others: its [`Labels`], without their texts.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Identity<'t> {
+    /// First, since it differs most.
+    route: &'t ir::ObjectRef,
+    /// The Gateway and the name of the listener.
+    listener: Option<(&'t ir::ObjectRef, &'t str)>,
+    name: Option<&'t str>,
+    /// Of a rule without a name.
+    index: u32,
+}
+
+impl<'t> Identity<'t> {
+    fn of(table: &'t Table, entry: &'t ir::RuleEntry) -> Self {
+        let listener = usize::try_from(entry.listener.0).unwrap_or(usize::MAX);
+        let listener = table.listeners.get(listener).map(|listener| &*listener.listener);
+        let name = entry.rule.name.as_deref();
+        Self {
+            route: &entry.route.object,
+            listener: listener.map(|listener| (&*listener.gateway, &*listener.id.name)),
+            name,
+            index: if name.is_some() { 0 } else { entry.rule.index },
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 use std::sync::Arc;
 
 use api::Object;
+use foldhash::fast::RandomState;
 use translate::{Code, ObjectRef, Severity};
 
 use super::{Admitted, Entry as ObjectEntry, File, Origin, Store, admit::Finding};
@@ -18,7 +19,7 @@ use crate::{
 /// Found by hash and never walked in its order: thousands of names that differ in their last
 /// letters are slow to compare, and every load looks for each of them.
 pub(super) struct Round {
-    present: HashMap<ObjectRef, Origin>,
+    present: HashMap<ObjectRef, Origin, RandomState>,
     /// Later texts of objects that are present already.
     again: BTreeSet<(usize, usize, usize)>,
     /// Names of files with a document that cannot be read at all.
@@ -27,8 +28,9 @@ pub(super) struct Round {
 
 impl Round {
     pub(super) fn new(files: &[File]) -> Self {
-        let mut round =
-            Self { present: HashMap::new(), again: BTreeSet::new(), broken: BTreeSet::new() };
+        let items = files.iter().flat_map(|file| &file.chunks).map(|(_, chunk)| chunk.items.len());
+        let present = HashMap::with_capacity_and_hasher(items.sum(), RandomState::default());
+        let mut round = Self { present, again: BTreeSet::new(), broken: BTreeSet::new() };
         for (file_index, file) in files.iter().enumerate() {
             for (chunk_index, (_, chunk)) in file.chunks.iter().enumerate() {
                 let unnamed = chunk.items.iter().any(|(_, item)| {
@@ -59,7 +61,8 @@ impl Store {
     /// Brings the objects in line with the texts. True if something that is served changed.
     pub(super) fn apply(&mut self, round: &Round) -> bool {
         let mut gone = Vec::new();
-        let mut settled = HashSet::with_capacity(self.entries.len());
+        let hasher = RandomState::default();
+        let mut settled = HashSet::with_capacity_and_hasher(self.entries.len(), hasher);
         for (reference, entry) in &mut self.entries {
             let Some(origin) = round.present.get(reference).copied() else {
                 entry.origin = None;
@@ -88,7 +91,7 @@ impl Store {
     fn unsettled(
         &self,
         round: &Round,
-        settled: &HashSet<(usize, usize, usize)>,
+        settled: &HashSet<(usize, usize, usize), RandomState>,
     ) -> Vec<(ObjectRef, Origin)> {
         let mut rest = Vec::new();
         for (file, content) in self.files.iter().enumerate() {
