@@ -35,6 +35,7 @@ mod response;
 mod scan;
 mod span;
 mod transfer;
+pub mod word;
 mod write;
 
 pub use authority::{Authority, parse_authority};

@@ -3,6 +3,8 @@
 //! Each scan returns the offset of the first byte that does not belong, or the length of the
 //! slice. Values and targets are looked at eight bytes at a time: that is where the bytes are.
 
+use crate::word::{HIGH, ONES, below, equal};
+
 const TOKEN: u8 = 1;
 const UNDERSCORE: u8 = 2;
 const HOST: u8 = 4;
@@ -56,22 +58,6 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 #[inline]
 pub(crate) fn is_host_byte(b: u8) -> bool {
     class(b) & HOST != 0
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// High bit set in each byte of `word` that is below `n` (`n` up to 128). Bits above the lowest
-/// set one may be false, which is why callers take the lowest only.
-#[inline]
-fn below(word: u64, n: u8) -> u64 {
-    word.wrapping_sub(ONES.wrapping_mul(u64::from(n))) & !word & HIGH
-}
-
-/// High bit set in each byte of `word` that equals `b`, under the same condition as [`below`].
-#[inline]
-fn equal(word: u64, b: u8) -> u64 {
-    below(word ^ ONES.wrapping_mul(u64::from(b)), 1)
 }
 
 /// High bit set in each byte of `word` that is neither a letter, a digit nor `-`. Exact for every

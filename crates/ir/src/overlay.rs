@@ -46,6 +46,17 @@ impl Overlay {
         self.query.as_deref()
     }
 
+    /// The query to send, where the request's is `own`: as text, or as bytes.
+    pub fn query_over<'a, T: ?Sized>(&'a self, own: Option<&'a T>) -> Option<&'a T>
+    where
+        str: AsRef<T>,
+    {
+        match &self.query {
+            Some(query) => (!query.is_empty()).then(|| query.as_str().as_ref()),
+            None => own,
+        }
+    }
+
     pub fn set_host(&mut self, host: Arc<str>) {
         self.host = Some(host);
     }

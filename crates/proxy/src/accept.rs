@@ -327,11 +327,6 @@ impl Open {
         Self { worker: Rc::clone(worker), late, source: None, permit: None }
     }
 
-    /// Whether it came when few places were left.
-    pub(crate) fn is_late(&self) -> bool {
-        self.late
-    }
-
     /// Whether it ends with its response, so that others have its place: one of those that came when
     /// few were left. Those that were there before keep theirs.
     pub(crate) fn gives_way(&self) -> bool {

@@ -39,7 +39,7 @@ pub(crate) struct MemoryGroup {
     folder: PathBuf,
     names: &'static Names,
     /// Bytes.
-    pub(crate) limit: usize,
+    limit: usize,
 }
 
 impl MemoryGroup {
@@ -68,6 +68,12 @@ impl MemoryGroup {
             Some(Self { folder, names, limit })
         });
         limited.min_by_key(|group| group.limit)
+    }
+
+    /// What of its limit is ours: an eighth is left for what comes between two looks, and for what the
+    /// kernel holds for our sockets.
+    pub(crate) fn share(&self) -> usize {
+        self.limit - self.limit / 8
     }
 
     /// Bytes charged, pages of files included.

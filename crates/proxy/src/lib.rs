@@ -24,6 +24,7 @@ pub mod observe;
 mod port;
 mod pressure;
 mod random;
+mod reserve;
 mod stream;
 mod timer;
 mod tls;

@@ -238,11 +238,10 @@ impl Watch {
         gauge.room.store(room, Ordering::Relaxed);
     }
 
-    /// What the control group is charged with, and what of its limit we use: the rest is for what
-    /// comes between two looks.
+    /// What the control group is charged with, and what of its limit is ours.
     fn charged(&self) -> (usize, usize) {
         let Some(group) = &self.group else { return (0, usize::MAX) };
-        let bound = group.limit - group.limit / 8;
+        let bound = group.share();
         let charged = group.charged().unwrap_or(0);
         // What files take costs more to learn, and can only lower it.
         match Pressure::of_memory(charged, bound) {
@@ -254,11 +253,11 @@ impl Watch {
     }
 }
 
-/// Bytes that the process may hold in its control group: its limit less an eighth, which is left
-/// for what the kernel holds for our sockets. `None` without a limit.
+/// Bytes that the process may hold in its control group: seven eighths of its limit. `None` without
+/// one.
 #[must_use]
 pub fn memory_of_group() -> Option<usize> {
-    MemoryGroup::own().map(|group| group.limit - group.limit / 8)
+    MemoryGroup::own().map(|group| group.share())
 }
 
 /// Bytes of the process in memory.

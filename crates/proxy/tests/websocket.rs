@@ -5,7 +5,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{Config, Plane, secured, tls_policy, to_cluster, to_http2};
+use common::{Config, Plane, listening, secured, tls_policy, to_cluster, to_http2};
 use futures_util::{SinkExt as _, StreamExt as _};
 use h2::{ext::Protocol, server::SendResponse};
 use http::{Request, Response};
@@ -26,7 +26,7 @@ use testkit::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -47,19 +47,12 @@ struct Backend {
 impl Backend {
     /// `extended` says in its SETTINGS that it takes extended CONNECT.
     fn start(extended: bool) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let others = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&others);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
-                while let Ok((tcp, _)) = listener.accept().await {
-                    tokio::spawn(serve(tcp, extended, Arc::clone(&counted)));
-                }
-            });
+        let address = listening(move |listener| async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                tokio::spawn(serve(tcp, extended, Arc::clone(&counted)));
+            }
         });
         Self { address, others }
     }
@@ -189,26 +182,18 @@ fn an_extended_connect_reaches_a_backend_of_http2_as_one() {
 
 /// A backend of HTTP/1.1 that answers each message with itself.
 fn http1_backend() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.unwrap().block_on(async {
-            let listener = TcpListener::from_std(listener).unwrap();
-            while let Ok((tcp, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let mut socket = tokio_tungstenite::accept_hdr_async(tcp, agree).await.unwrap();
-                    while let Some(Ok(message)) = socket.next().await {
-                        if message.is_binary() {
-                            socket.send(message).await.unwrap();
-                        }
+    listening(|listener| async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut socket = tokio_tungstenite::accept_hdr_async(tcp, agree).await.unwrap();
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.is_binary() {
+                        socket.send(message).await.unwrap();
                     }
-                });
-            }
-        });
-    });
-    address
+                }
+            });
+        }
+    })
 }
 
 #[expect(clippy::result_large_err, reason = "the signature is the library's")]

@@ -127,6 +127,14 @@ pub(crate) async fn serve_tls(
     .await;
 }
 
+/// Whether a connection is to take no further request.
+pub(crate) fn is_ending(worker: &Worker, port: &PortState, open: Option<&Open>) -> bool {
+    port.is_closed()
+        || worker.phase() >= Phase::Draining
+        || worker.pressure() >= Pressure::KeepAlive
+        || open.is_some_and(Open::gives_way)
+}
+
 async fn serve(mut connection: Connection) {
     if connection.stream.negotiated_http2() {
         return Box::pin(server::serve(connection, Vec::new())).await;
@@ -290,10 +298,7 @@ impl Connection {
 
     /// Whether the client is told that its next request needs another connection.
     pub(crate) fn is_last(&self) -> bool {
-        self.port.is_closed()
-            || self.worker.phase() >= Phase::Draining
-            || self.worker.pressure() >= Pressure::KeepAlive
-            || self.open.as_ref().is_some_and(Open::gives_way)
+        is_ending(&self.worker, &self.port, self.open.as_ref())
     }
 
     /// Whether its request is refused for want of room.

@@ -150,6 +150,13 @@ pub(super) struct State {
     pub(super) waits_since: Option<Instant>,
 }
 
+/// How long a client is waited for that moved so many bytes and was `waited` for already: no more
+/// than `idle`, and beyond a first `idle` in all only as long as it moves `rate` bytes a second.
+fn patience(idle: Duration, rate: u32, moved: u64, waited: Duration) -> Duration {
+    let earned = Duration::from_secs(moved / u64::from(rate.max(1)));
+    idle.min(idle.saturating_add(earned).saturating_sub(waited))
+}
+
 impl<'a, 't> Exchange<'a, 't> {
     #[expect(clippy::too_many_arguments, reason = "each is borrowed from another owner")]
     pub(crate) fn new(
@@ -236,9 +243,7 @@ impl<'a, 't> Exchange<'a, 't> {
     /// body that trickles was waited for already.
     fn body_patience(&self) -> Duration {
         let limits = &self.worker.limits;
-        let earned = self.flow.body_bytes / u64::from(limits.body_rate.max(1));
-        let granted = limits.body_idle.saturating_add(Duration::from_secs(earned));
-        limits.body_idle.min(granted.saturating_sub(self.flow.body_waited))
+        patience(limits.body_idle, limits.body_rate, self.flow.body_bytes, self.flow.body_waited)
     }
 
     /// How long the client may take nothing: no more than `write_idle`, and less the longer a client
@@ -246,10 +251,8 @@ impl<'a, 't> Exchange<'a, 't> {
     fn write_patience(&self) -> Duration {
         let limits = &self.worker.limits;
         let Some((since, taken)) = self.state.behind else { return limits.write_idle };
-        let earned = taken / u64::from(limits.write_rate.max(1));
-        let granted = limits.write_idle.saturating_add(Duration::from_secs(earned));
         let waited = self.worker.clock.now().saturating_duration_since(since);
-        limits.write_idle.min(granted.saturating_sub(waited))
+        patience(limits.write_idle, limits.write_rate, taken, waited)
     }
 
     fn arm(&mut self) {

@@ -24,10 +24,7 @@ pub(crate) fn write_head(
     to_upstream.clear();
     let out = &mut to_upstream.bytes;
     let path = overlay.path().unwrap_or(&names.path);
-    let query = match overlay.query() {
-        Some(query) => Some(query.as_bytes()).filter(|query| !query.is_empty()),
-        None => request.query().map(|query| query.of(bytes)),
-    };
+    let query = overlay.query_over(request.query().map(|query| query.of(bytes)));
     write_request_line(out, request.method_span().of(bytes), path.as_bytes(), query)?;
     let host = overlay.host().unwrap_or(&names.authority);
     write_field(out, b"host", host.as_bytes())?;

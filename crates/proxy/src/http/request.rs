@@ -50,11 +50,7 @@ impl<'a> View<'a> {
         if edits.is_empty() {
             return view;
         }
-        let query = match edits.query() {
-            Some(query) => Some(query).filter(|query| !query.is_empty()),
-            None => view.query,
-        };
-        Self { edits: Some(edits), query, ..view }
+        Self { edits: Some(edits), query: edits.query_over(view.query), ..view }
     }
 
     /// `bytes` is the head that `head` was parsed from.

@@ -1,10 +1,6 @@
 //! What a busy connection needs and an idle one gives back.
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt::Write as _,
-    net::SocketAddr,
-};
+use std::{cell::Cell, fmt::Write as _, net::SocketAddr};
 
 use http1::{BodyDecoder, RequestHead, ResponseHead};
 use ir::{FieldName, FieldValue, Overlay};
@@ -12,6 +8,7 @@ use ir::{FieldName, FieldValue, Overlay};
 use crate::{
     buffer::{Buffer, Outgoing},
     limits::Limits,
+    reserve::Reserve,
 };
 
 /// Memory of one exchange at a time, reused by the next.
@@ -74,29 +71,20 @@ impl Names {
 /// Scratches of one worker that wait for their next use.
 #[derive(Default)]
 pub(crate) struct ScratchPool {
-    #[expect(clippy::vec_box, reason = "moves between here and its users many times")]
-    free: RefCell<Vec<Box<Scratch>>>,
+    free: Reserve<Box<Scratch>>,
     taken: Cell<usize>,
-    /// The fewest that were free at once since the last [`ScratchPool::trim`].
-    unused: Cell<usize>,
 }
 
 impl ScratchPool {
     pub(crate) fn take(&self) -> Box<Scratch> {
         self.taken.set(self.taken.get().saturating_add(1));
-        let mut free = self.free.borrow_mut();
-        let scratch = free.pop().unwrap_or_default();
-        self.unused.set(self.unused.get().min(free.len()));
-        scratch
+        self.free.take().unwrap_or_default()
     }
 
     /// Frees what nobody needed since the last call. Returns how many remain.
     pub(crate) fn trim(&self) -> usize {
-        let mut free = self.free.borrow_mut();
-        let needed = free.len().saturating_sub(self.unused.get());
-        free.truncate(needed);
-        self.unused.set(free.len());
-        free.len()
+        drop(self.free.trim());
+        self.free.len()
     }
 
     /// Whether so few are in use that a connection may hold on to its own between requests.
@@ -107,8 +95,7 @@ impl ScratchPool {
     /// Takes a scratch back; what grew beyond the usual is freed.
     pub(crate) fn give(&self, mut scratch: Box<Scratch>, limits: &Limits) {
         self.taken.set(self.taken.get().saturating_sub(1));
-        let mut free = self.free.borrow_mut();
-        if free.len() >= limits.scratch_kept {
+        if self.free.len() >= limits.scratch_kept {
             return;
         }
         for buffer in [&mut scratch.input, &mut scratch.from_upstream] {
@@ -125,6 +112,6 @@ impl ScratchPool {
         }
         scratch.request.reset();
         scratch.response.reset();
-        free.push(scratch);
+        self.free.give(scratch);
     }
 }

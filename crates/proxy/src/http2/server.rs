@@ -22,7 +22,7 @@ use crate::{
     accept::{Open, PortState},
     http::{
         attempt,
-        connection::Connection,
+        connection::{self, Connection},
         local::{self, Answer},
         record::Record,
         scratch::Scratch,
@@ -41,7 +41,7 @@ use crate::{
     stream::Stream,
     timer::Slot,
     tls::accept::TlsContext,
-    worker::{Phase, Worker},
+    worker::Worker,
 };
 
 /// How long a client may take to confirm our GOAWAY.
@@ -66,8 +66,6 @@ struct Session {
     peer_text: String,
     tls_listener: Option<Rc<TlsContext>>,
     secure: bool,
-    /// The connection came when few places were left.
-    late: bool,
     /// Requests in progress.
     streams: Cell<usize>,
     /// Bytes of their heads.
@@ -144,7 +142,6 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
         peer,
         peer_text: peer.ip().to_string(),
         tls_listener,
-        late: open.as_ref().is_some_and(Open::is_late),
         streams: Cell::new(0),
         heads: Cell::new(0),
         glitches: Cell::new(0),
@@ -153,14 +150,15 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
     let wire = Wire::of_client(Rc::clone(&worker), stream, replay);
     timer.arm(worker.limits.head_timeout);
     if let Some(h2) = handshake(&worker, &wire, &timer).await {
-        let mut driver = Driver { h2, session, wire: wire.clone(), timer, waits: None, left: None };
+        let wire = wire.clone();
+        let mut driver = Driver { h2, session, wire, timer, open, waits: None, left: None };
         poll_fn(|cx| driver.poll(cx)).await;
-        let timer = driver.timer;
-        drop(driver.h2);
+        let Driver { h2, wire, timer, open, .. } = driver;
+        drop(h2);
         timer.arm(LINGER);
         wire.linger(&timer).await;
+        drop(open);
     }
-    drop(open);
 }
 
 /// Reads the preface and sends our settings.
@@ -200,6 +198,7 @@ struct Driver {
     session: Rc<Session>,
     wire: Wire<Stream>,
     timer: Slot,
+    open: Option<Open>,
     waits: Option<Waits>,
     left: Option<Left>,
 }
@@ -249,10 +248,7 @@ impl Driver {
 
     fn should_leave(&self) -> bool {
         let session = &self.session;
-        session.port.is_closed()
-            || session.worker.phase() >= Phase::Draining
-            || session.worker.pressure() >= Pressure::KeepAlive
-            || (session.late && session.worker.is_crowded())
+        connection::is_ending(&session.worker, &session.port, self.open.as_ref())
     }
 
     /// Why the client is thrown out.

@@ -10,6 +10,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use crate::reserve::Reserve;
+
 /// Where a task that waits is handed its next request.
 pub(super) struct Seat<T> {
     request: Cell<Option<T>>,
@@ -48,24 +50,18 @@ impl<T> Seat<T> {
 }
 
 /// The tasks of one worker that wait for a request.
-pub(crate) struct Tasks<T> {
-    free: RefCell<Vec<Rc<Seat<T>>>>,
-    /// The fewest that waited at once since the last [`Tasks::trim`].
-    unused: Cell<usize>,
-}
+pub(crate) struct Tasks<T>(Reserve<Rc<Seat<T>>>);
 
 impl<T> Default for Tasks<T> {
     fn default() -> Self {
-        Self { free: RefCell::default(), unused: Cell::new(0) }
+        Self(Reserve::default())
     }
 }
 
 impl<T> Tasks<T> {
     /// Hands the request to a task; gives it back when none waits.
     pub(super) fn hand(&self, request: T) -> Option<T> {
-        let mut free = self.free.borrow_mut();
-        let Some(seat) = free.pop() else { return Some(request) };
-        self.unused.set(self.unused.get().min(free.len()));
+        let Some(seat) = self.0.take() else { return Some(request) };
         seat.request.set(Some(request));
         seat.wake();
         None
@@ -73,24 +69,20 @@ impl<T> Tasks<T> {
 
     /// Lets a task wait; false when `most` do already.
     pub(super) fn wait(&self, seat: &Rc<Seat<T>>, most: usize) -> bool {
-        let mut free = self.free.borrow_mut();
-        let room = free.len() < most;
+        let room = self.0.len() < most;
         if room {
-            free.push(Rc::clone(seat));
+            self.0.give(Rc::clone(seat));
         }
         room
     }
 
     /// Ends the tasks that nobody needed since the last call. Returns how many remain.
     pub(crate) fn trim(&self) -> usize {
-        let mut free = self.free.borrow_mut();
-        let needed = free.len().saturating_sub(self.unused.get());
-        for seat in free.drain(needed..) {
+        for seat in self.0.trim() {
             seat.dismissed.set(true);
             seat.wake();
         }
-        self.unused.set(free.len());
-        free.len()
+        self.0.len()
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use http1::word::{HIGH, below, equal};
 use ir::{ClusterId, ObjectRef, Revision};
 
 /// Where access log lines go.
@@ -276,15 +277,11 @@ fn is_odd(byte: u8) -> bool {
     !(b' '..=b'~').contains(&byte) || byte == b'"' || byte == b'\\'
 }
 
-/// Whether one of eight bytes is odd. A difference that borrows shows in the high bit of a byte, and
-/// borrows from the next one only where it shows.
+/// Whether one of eight bytes is odd.
 fn has_odd(bytes: [u8; 8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES << 7;
     let word = u64::from_le_bytes(bytes);
-    let below = |word: u64, least: u64| word.wrapping_sub(ONES.wrapping_mul(least)) & !word;
-    let equal = |byte: u8| below(word ^ ONES.wrapping_mul(u64::from(byte)), 1);
-    (below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0x7f) | word) & HIGH != 0
+    let quotes = equal(word, b'"') | equal(word, b'\\');
+    below(word, 0x20) | quotes | equal(word, 0x7f) | (word & HIGH) != 0
 }
 
 /// Writes `value` as the inside of a JSON string of plain ASCII: control bytes, quotes and

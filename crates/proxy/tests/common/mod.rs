@@ -324,6 +324,22 @@ impl Plane {
 }
 
 /// A data plane that sends everything to one recorder, through Service `shop/app`.
+/// Serves on a loopback port of the kernel's choice, in a thread of its own, until the test ends.
+pub fn listening<F: Future<Output = ()>>(
+    serve: impl FnOnce(tokio::net::TcpListener) -> F + Send + 'static,
+) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            serve(tokio::net::TcpListener::from_std(listener).unwrap()).await;
+        });
+    });
+    address
+}
+
 pub fn plain() -> (Plane, testkit::recorder::Recorder) {
     let plane = Plane::start();
     let recorder = testkit::recorder::Recorder::start();
