@@ -87,7 +87,7 @@ pub struct Limits {
     pub http2_window: u32,
     /// The same for all bodies of one client's connection.
     pub http2_connection_window: u32,
-    /// Bytes of one body that wait for the connection to an HTTP/2 peer.
+    /// Bytes that wait for the socket of an HTTP/2 connection, from which on bodies wait.
     pub http2_send_buffer: usize,
     /// Size of a decoded HTTP/2 header list, as RFC 9113 6.5.2 counts it.
     pub http2_header_list: usize,

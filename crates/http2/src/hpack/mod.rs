@@ -16,7 +16,7 @@ pub use decode::{Decoded, Decoder};
 pub use encode::{Encoder, Indexing};
 
 /// The size of a dynamic table before any SETTINGS (RFC 9113 section 6.5.2).
-const TABLE_SIZE: u32 = 4_096;
+pub const TABLE_SIZE: u32 = 4_096;
 
 /// First bits of a representation, and the bits of the integer behind them (RFC 7541 section 6).
 mod pattern {

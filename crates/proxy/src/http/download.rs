@@ -188,7 +188,7 @@ impl Exchange<'_, '_> {
         }
         from_upstream.consume(head_len);
         let announced = response.framing();
-        // On HTTP/2 the stream's end is the body's, whatever the length said; `h2` compares them.
+        // On HTTP/2 the stream's end is the body's, whatever the length said; the codec compares them.
         let until_end = self.upstream.is_http2() && announced != BodyFraming::None;
         let decoded = if until_end { BodyFraming::UntilClose } else { announced };
         if let Some(client) = self.connection.stream.http2() {

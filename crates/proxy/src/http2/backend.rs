@@ -2,21 +2,19 @@
 //! with: reading gives the response's heads as HTTP/1.1 lines and then its body.
 
 use std::{
-    future::Future,
     io,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
-use h2::{Reason, SendStream, client::ResponseFuture};
+use ::http2::StreamError;
 
 use crate::{
     http2::{
-        head, io_error,
+        head::{self, Asked},
         pool::Link,
-        stream::{Body, finish, poll_send},
+        shared::Handle,
+        stream::Body,
     },
     stream::Multiplexed,
 };
@@ -43,15 +41,16 @@ pub(crate) struct BackendStream {
 }
 
 struct Open {
-    response: Option<ResponseFuture>,
-    send: SendStream<Bytes>,
+    stream: Handle,
     send_ended: bool,
+    /// The final head came; what follows is its body.
+    answered: bool,
     /// The answer to an upgrade that was asked for; until then the request has no end.
     accept: Option<String>,
     /// Head lines that were not read yet.
     lines: Vec<u8>,
     lines_read: usize,
-    body: Option<Body>,
+    body: Body,
 }
 
 impl BackendStream {
@@ -85,7 +84,7 @@ impl BackendStream {
 
     /// Whether the head was the whole response.
     pub(crate) fn ended_at_head(&self) -> bool {
-        self.open.as_ref().and_then(|open| open.body.as_ref()).is_some_and(Body::ended)
+        self.open.as_ref().is_some_and(|open| open.answered && open.body.ended(&open.stream))
     }
 
     /// Sends the head, as our serialiser wrote it; `ends` when no body follows.
@@ -94,49 +93,47 @@ impl BackendStream {
     /// When the connection takes no more requests, which [`BackendStream::failure`] then says, or
     /// the head cannot be said in HTTP/2.
     pub(crate) fn send_head(&mut self, lines: &[u8], ends: bool) -> io::Result<()> {
-        let secure = self.link.is_secure();
-        let (request, accept) = if self.websocket {
-            let asked = head::to_websocket(lines, secure);
-            asked.map(|(request, accept)| (request, Some(accept)))
-        } else {
-            head::to_request(lines, secure).map(|request| (request, None))
-        }
-        .ok_or(io::ErrorKind::InvalidData)?;
+        let asked = Asked::read(lines, self.link.is_secure(), self.websocket)
+            .ok_or(io::ErrorKind::InvalidData)?;
+        let accept = match self.websocket {
+            true => Some(asked.accept().ok_or(io::ErrorKind::InvalidData)?),
+            false => None,
+        };
         let ends = ends && !self.websocket;
-        match self.link.send_request(request, ends) {
-            Ok((response, send)) => {
+        match self.link.open(&asked, ends) {
+            Ok(stream) => {
                 self.open = Some(Open {
-                    response: Some(response),
-                    send,
+                    stream,
                     send_ended: ends,
+                    answered: false,
                     accept,
                     lines: Vec::new(),
                     lines_read: 0,
-                    body: None,
+                    body: Body::default(),
                 });
                 Ok(())
             }
             Err(error) => {
                 self.failure = Some(Failure::Refused);
-                Err(io_error(error))
+                Err(io::Error::new(io::ErrorKind::ConnectionReset, error))
             }
         }
     }
 
     /// Trailers of the response, when it ended.
     pub(crate) fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.open.iter().filter_map(|open| open.body.as_ref()).flat_map(Body::trailers)
+        self.open.iter().flat_map(|open| open.body.trailers())
     }
 
     fn failed(&mut self, error: io::Error) -> io::Error {
-        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<h2::Error>());
+        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<StreamError>());
         let failure = match cause {
-            Some(error) if error.is_remote() && error.is_go_away() => Failure::Refused,
-            Some(error) if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) => {
-                Failure::Refused
+            Some(StreamError::Refused) => Failure::Refused,
+            Some(StreamError::Broken(_)) => {
+                self.link.distrust();
+                Failure::Protocol
             }
-            Some(error) if error.is_library() => Failure::Protocol,
-            Some(_) | None => Failure::Closed,
+            Some(StreamError::Reset(_) | StreamError::Closed) | None => Failure::Closed,
         };
         self.failure.get_or_insert(failure);
         error
@@ -161,14 +158,9 @@ impl Multiplexed for BackendStream {
         let Some(open) = &mut self.open else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        match poll_send(&mut open.send, cx, bytes, last) {
-            Poll::Ready(Ok(sent)) => {
-                open.send_ended |= last && sent == bytes.len();
-                Poll::Ready(Ok(sent))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
+        let sent = ready!(open.stream.poll_send(cx, bytes, last))?;
+        open.send_ended |= last && sent == bytes.len();
+        Poll::Ready(Ok(sent))
     }
 
     /// An upgrade that the endpoint has not judged yet does not end.
@@ -179,7 +171,7 @@ impl Multiplexed for BackendStream {
         match &mut self.open {
             Some(open) if !open.send_ended && open.accept.is_none() => {
                 open.send_ended = true;
-                finish(&mut open.send, head::to_trailers(trailers))
+                open.stream.finish(|block| head::write_trailers(trailers, block))
             }
             Some(_) | None => Ok(()),
         }
@@ -199,42 +191,34 @@ impl Open {
                 self.lines_read = self.lines_read.saturating_add(count);
                 return Poll::Ready(Ok(count));
             }
-            if let Some(body) = &mut self.body {
-                return body.poll_read(cx, space);
+            if self.answered {
+                return self.body.poll_read(&self.stream, cx, space);
             }
             ready!(self.poll_head(cx))?;
         }
     }
 
     /// Reads the next head into `lines`.
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(response) = &mut self.response else {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        };
+    fn poll_head(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let response = ready!(self.stream.poll_response(cx))?;
         self.lines.clear();
         self.lines_read = 0;
-        if let Some(interim) = ready!(response.poll_informational(cx)) {
-            let (parts, ()) = interim.map_err(io_error)?.into_parts();
-            head::read_response(&parts, &mut self.lines);
-            return Poll::Ready(Ok(()));
-        }
-        let (parts, body) = ready!(Pin::new(response).poll(cx)).map_err(io_error)?.into_parts();
-        match self.accept.take() {
-            Some(accept) if parts.status.is_success() => {
-                head::read_switch(&parts, &accept, &mut self.lines);
+        self.answered = !response.is_interim();
+        match self.accept.take_if(|_| self.answered) {
+            Some(accept) if (200..300).contains(&response.status()) => {
+                head::read_switch(&response, &accept, &mut self.lines);
             }
             refused => {
                 if refused.is_some() {
                     self.send_ended = true;
-                    if finish(&mut self.send, None).is_err() {
+                    if self.stream.finish(|_| {}).is_err() {
                         tracing::debug!("a refused websocket was reset");
                     }
                 }
-                head::read_response(&parts, &mut self.lines);
+                head::read_response(&response, &mut self.lines);
             }
         }
-        self.body = Some(Body::new(body));
-        self.response = None;
+        self.stream.reuse(response.into_fields());
         Poll::Ready(Ok(()))
     }
 }

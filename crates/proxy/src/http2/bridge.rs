@@ -1,29 +1,20 @@
 //! Both sides of HTTP/2 over bytes in memory, for the fuzz targets: the same settings, the same
 //! translation of heads and the same reading of bodies as over a socket, without one.
 
-use std::{
-    cell::Cell,
-    future::Future,
-    io,
-    pin::{Pin, pin},
-    rc::Rc,
-    task::{Context, Poll, Waker},
-};
+use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-use h2::{RecvStream, client::ResponseFuture, server::SendResponse};
-use http::{Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::http2::{Connection, ErrorCode, Role};
 
 use crate::{
-    http2::{frames::Meter, head, pool, server, stream::Body},
+    http2::{
+        head::{self, Asked},
+        shared::config,
+    },
     limits::Limits,
 };
 
 /// Most of a body that is looked at.
 const BODY_MOST: usize = 1 << 20;
-/// Turns of a connection; each takes at least one piece of the input.
-const TURNS_MOST: usize = 1 << 16;
 
 /// A message that came out of a connection.
 #[derive(Debug, Default)]
@@ -47,186 +38,112 @@ pub struct Outcome {
     pub sent: usize,
 }
 
-/// A socket whose peer sends `input`, in pieces, and then ends; what we send is counted.
-struct Memory<'a> {
-    input: &'a [u8],
-    piece: usize,
-    sent: Rc<Cell<usize>>,
+/// A connection whose peer sends pieces of an input.
+struct Peer {
+    connection: Connection,
+    sent: usize,
 }
 
-impl AsyncRead for Memory<'_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        space: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let count = self.input.len().min(self.piece).min(space.remaining());
-        let (piece, rest) = self.input.split_at_checked(count).unwrap_or((self.input, &[]));
-        space.put_slice(piece);
-        self.input = rest;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Memory<'_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.sent.set(self.sent.get().saturating_add(bytes.len()));
-        Poll::Ready(Ok(bytes.len()))
+impl Peer {
+    fn new(role: Role, limits: &Limits) -> Self {
+        Self { connection: Connection::new(role, config(role, limits)), sent: 0 }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn take(&mut self, piece: &[u8], second: usize) {
+        self.connection.receive(piece, u64::try_from(second).unwrap_or(u64::MAX));
+        self.drain();
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn drain(&mut self) {
+        let sent = self.connection.output().len();
+        self.sent = self.sent.saturating_add(sent);
+        self.connection.advance(sent);
     }
-}
 
-/// Runs the meter over what a peer sends, in the same pieces.
-fn meter(mut meter: Meter, input: &[u8], piece: usize, limits: &Limits) {
-    for (second, bytes) in (0..).zip(input.chunks(piece)) {
-        meter.received(bytes, second, limits);
+    /// Reads what there is of a body; true when nothing more comes.
+    fn read(&mut self, id: u32, message: &mut Message) -> bool {
+        let cx = Context::from_waker(Waker::noop());
+        let mut space = [0; 4096];
+        while message.body < BODY_MOST {
+            match self.connection.poll_data(id, &cx, &mut space) {
+                Poll::Ready(Ok(0)) => {
+                    message.whole = true;
+                    let trailers = self.connection.take_trailers(id).unwrap_or_default();
+                    let passed = trailers.iter().filter(|(name, _)| http1::may_be_trailer(name));
+                    message.trailers =
+                        passed.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+                    return true;
+                }
+                Poll::Ready(Ok(count)) => message.body = message.body.saturating_add(count),
+                Poll::Ready(Err(_)) => return true,
+                Poll::Pending => return false,
+            }
+        }
+        true
     }
-}
-
-/// A request in progress on a client's connection.
-struct Exchange {
-    message: Message,
-    body: Option<Body>,
-    answer: SendResponse<Bytes>,
 }
 
 /// A client's connection, preface included, that ends with `input`.
 pub fn client(input: &[u8], piece: usize) -> Outcome {
     let limits = Limits::default();
-    let piece = piece.max(1);
-    meter(Meter::of_client(), input, piece, &limits);
-    let sent = Rc::new(Cell::new(0));
-    let mut exchanges: Vec<Exchange> = Vec::new();
-    let memory = Memory { input, piece, sent: Rc::clone(&sent) };
-    let context = &mut Context::from_waker(Waker::noop());
-    let mut handshake = pin!(server::builder(&limits).handshake(memory));
-    let Poll::Ready(Ok(mut connection)) = handshake.as_mut().poll(context) else {
-        return Outcome::default();
-    };
-    for _ in 0..TURNS_MOST {
-        match connection.poll_accept(context) {
-            Poll::Ready(Some(Ok((request, answer)))) => {
-                exchanges.push(begin(request, answer, &limits));
-            }
-            Poll::Ready(Some(Err(_)) | None) => break,
-            Poll::Pending => {}
+    let mut peer = Peer::new(Role::Server, &limits);
+    let mut open: Vec<(u32, Message)> = Vec::new();
+    let mut messages = Vec::new();
+    for (second, bytes) in input.chunks(piece.max(1)).enumerate() {
+        peer.take(bytes, second);
+        while let Some(accepted) = peer.connection.accept() {
+            let mut lines = Vec::new();
+            let key = || "dGhlIHNhbXBsZSBub25jZQ==".to_owned();
+            let read = accepted.request.and_then(|request| {
+                head::read_request(&request, accepted.ends, key, &limits, &mut lines).ok()
+            });
+            let head = read.map(|()| lines);
+            open.push((accepted.stream, Message { head, ..Message::default() }));
         }
-        exchanges.iter_mut().for_each(|exchange| proceed(exchange, context));
-    }
-    exchanges.iter_mut().for_each(|exchange| proceed(exchange, context));
-    let messages = exchanges.into_iter().map(|exchange| exchange.message).collect();
-    Outcome { messages, sent: sent.get() }
-}
-
-fn begin(request: Request<RecvStream>, answer: SendResponse<Bytes>, limits: &Limits) -> Exchange {
-    let (parts, body) = request.into_parts();
-    let mut lines = Vec::new();
-    let key = || "dGhlIHNhbXBsZSBub25jZQ==".to_owned();
-    let read = head::read_request(&parts, body.is_end_stream(), key, limits, &mut lines);
-    let head = read.is_ok().then_some(lines);
-    Exchange {
-        message: Message { head, ..Message::default() },
-        body: Some(Body::new(body)),
-        answer,
-    }
-}
-
-fn proceed(exchange: &mut Exchange, context: &mut Context<'_>) {
-    let Some(body) = &mut exchange.body else { return };
-    if read_body(body, &mut exchange.message, context) {
-        exchange.body = None;
-        // A client that is gone takes no answer.
-        drop(exchange.answer.send_response(Response::new(()), true));
-    }
-}
-
-/// Reads what there is; true when nothing more comes.
-fn read_body(body: &mut Body, message: &mut Message, context: &mut Context<'_>) -> bool {
-    let mut space = [0; 4096];
-    while message.body < BODY_MOST {
-        match body.poll_read(context, &mut space) {
-            Poll::Ready(Ok(0)) => {
-                message.whole = true;
-                let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
-                message.trailers = body.trailers().map(owned).collect();
-                return true;
+        for (id, mut message) in std::mem::take(&mut open) {
+            if !peer.read(id, &mut message) {
+                open.push((id, message));
+                continue;
             }
-            Poll::Ready(Ok(count)) => message.body = message.body.saturating_add(count),
-            Poll::Ready(Err(_)) => return true,
-            Poll::Pending => return false,
+            let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+            let block = |block: &mut ::http2::Block<'_>| head::write_response(answer, block);
+            // A client that is gone takes no answer.
+            peer.connection.send_head(id, block, true, true).ok();
+            peer.connection.release(id, ErrorCode::CANCEL);
+            messages.push(message);
         }
+        peer.drain();
     }
-    true
+    messages.extend(open.into_iter().map(|(_, message)| message));
+    Outcome { messages, sent: peer.sent }
 }
 
 /// A backend's connection, from its SETTINGS on, that ends with `input`; one GET was sent.
 pub fn backend(input: &[u8], piece: usize) -> Outcome {
     let limits = Limits::default();
-    let piece = piece.max(1);
-    meter(Meter::default(), input, piece, &limits);
-    let sent = Rc::new(Cell::new(0));
-    let mut messages = Vec::new();
-    let memory = Memory { input, piece, sent: Rc::clone(&sent) };
-    let context = &mut Context::from_waker(Waker::noop());
-    let mut handshake = pin!(pool::builder(&limits).handshake::<_, Bytes>(memory));
-    let Poll::Ready(Ok((mut send, mut connection))) = handshake.as_mut().poll(context) else {
-        return Outcome::default();
-    };
+    let mut peer = Peer::new(Role::Client, &limits);
     let lines = b"GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
-    let Some(request) = head::to_request(lines, false) else { return Outcome::default() };
-    let Ok((mut response, _)) = send.send_request(request, true) else {
-        return Outcome::default();
-    };
-    let mut body = None;
-    for _ in 0..TURNS_MOST {
-        let ended = Pin::new(&mut connection).poll(context).is_ready();
-        if body.is_none() {
-            body = read_heads(&mut response, &mut messages, context);
+    let asked = Asked::read(lines, false, false);
+    let opened =
+        asked.and_then(|asked| peer.connection.open(|block| asked.write(block), true, false).ok());
+    let Some(id) = opened else { return Outcome::default() };
+    let interims = usize::try_from(limits.interim_responses).unwrap_or(usize::MAX);
+    let mut messages: Vec<Message> = Vec::new();
+    let mut answered = false;
+    for (second, bytes) in input.chunks(piece.max(1)).enumerate() {
+        peer.take(bytes, second);
+        while !answered && messages.len() <= interims {
+            let cx = Context::from_waker(Waker::noop());
+            let Poll::Ready(Ok(response)) = peer.connection.poll_response(id, &cx) else { break };
+            answered = !response.is_interim();
+            let mut lines = Vec::new();
+            head::read_response(&response, &mut lines);
+            messages.push(Message { head: Some(lines), ..Message::default() });
         }
-        let message = messages.last_mut();
-        let read = body.as_mut().zip(message).is_some_and(|(b, m)| read_body(b, m, context));
-        if ended || read {
+        if answered && messages.last_mut().is_some_and(|message| peer.read(id, message)) {
             break;
         }
     }
-    Outcome { messages, sent: sent.get() }
-}
-
-/// Reads the interim heads, and the final one, whose body it gives.
-fn read_heads(
-    response: &mut ResponseFuture,
-    messages: &mut Vec<Message>,
-    context: &mut Context<'_>,
-) -> Option<Body> {
-    let most = usize::try_from(Limits::default().interim_responses).unwrap_or(usize::MAX);
-    let keep = |parts: &http::response::Parts, messages: &mut Vec<Message>| {
-        let mut lines = Vec::new();
-        head::read_response(parts, &mut lines);
-        messages.push(Message { head: Some(lines), ..Message::default() });
-    };
-    while messages.len() < most {
-        match response.poll_informational(context) {
-            Poll::Ready(Some(Ok(interim))) => keep(&interim.into_parts().0, messages),
-            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => break,
-        }
-    }
-    match Pin::new(response).poll(context) {
-        Poll::Ready(Ok(answer)) => {
-            let (parts, body) = answer.into_parts();
-            keep(&parts, messages);
-            Some(Body::new(body))
-        }
-        Poll::Ready(Err(_)) | Poll::Pending => None,
-    }
+    peer.drain();
+    Outcome { messages, sent: peer.sent }
 }

@@ -4,29 +4,14 @@
 //! believes them, so a value that could end a line, or a field that frames a message, cannot get
 //! to an HTTP/1.1 backend. Lines that become fields were written by this proxy's serialiser.
 
-use bytes::Bytes;
-use h2::ext::Protocol;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{CONTENT_LENGTH, COOKIE, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TE},
-    request, response,
-    uri::{Authority, PathAndQuery, Scheme},
-};
+use ::http2::{Block, Request, Response};
 
 use crate::{http::local::phrase, http2::websocket, limits::Limits};
 
-/// Bytes of a usual field line. A map that is made too small has to grow, one too large to be cleared.
-const FIELD_BYTES: usize = 24;
-
-/// Names that we add to requests and `http` does not know: made once, they are not copied for each.
-static ADDED: [HeaderName; 6] = [
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-request-id"),
-];
+/// Bytes of a line beside those of its field.
+const LINE_BYTES: usize = 4;
+/// Room for the lines that a head has beside its fields.
+const HEAD_BYTES: usize = 128;
 
 /// Why a request head has no meaning here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,65 +26,63 @@ pub(crate) enum Refusal {
 
 /// Writes a client's request as HTTP/1.1 lines. `ends` says that no body follows.
 ///
-/// Pseudo-header fields were judged by `h2`; what that crate leaves open is refused here.
-/// An extended CONNECT (RFC 8441) becomes the upgrade that it stands for, with `key` as its
-/// `Sec-WebSocket-Key`.
+/// What RFC 9113 calls malformed was refused by the crate `http2`; what contradicts itself in
+/// HTTP/1.1 is refused here. An extended CONNECT (RFC 8441) becomes the upgrade that it stands for,
+/// with `key` as its `Sec-WebSocket-Key`.
 ///
 /// # Errors
 /// When the head contradicts itself or holds too many fields.
 pub(crate) fn read_request(
-    parts: &request::Parts,
+    request: &Request,
     ends: bool,
     key: impl FnOnce() -> String,
     limits: &Limits,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     // Cookie crumbs count one by one: they are joined, but came as fields.
-    if parts.headers.len() > limits.head.fields {
+    if request.field_count() > limits.head.fields {
         return Err(Refusal::TooManyFields);
     }
-    let upgrade = match parts.extensions.get::<Protocol>() {
-        Some(protocol) if protocol.as_str() == websocket::PROTOCOL => true,
+    let upgrade = match request.protocol() {
+        Some(protocol) if protocol == websocket::PROTOCOL.as_bytes() => true,
         Some(_) => return Err(Refusal::Protocol),
         None => false,
     };
-    let authority = authority(parts)?;
-    if parts.uri.scheme().is_some_and(|s| *s != Scheme::HTTP && *s != Scheme::HTTPS) {
+    let authority = authority(request)?;
+    if request.scheme().is_some_and(|scheme| !is_http(scheme)) {
         return Err(Refusal::Malformed("scheme"));
     }
-    let method = if upgrade { "GET" } else { parts.method.as_str() };
-    let target = match parts.uri.path_and_query() {
-        Some(path) => path.as_str(),
-        None => "/",
-    };
-    let asterisk = target == "*" && parts.method == Method::OPTIONS;
-    if !target.starts_with('/') && !asterisk {
+    let method = if upgrade { b"GET" } else { request.method() };
+    // The authority form of a plain CONNECT, which the parser refuses as a method.
+    let target = request.path().unwrap_or(authority);
+    if target == b"*" && method != b"OPTIONS" {
         return Err(Refusal::Malformed("path"));
     }
-    // The authority form of a plain CONNECT, which the parser refuses as a method.
-    let target = if parts.method == Method::CONNECT && !upgrade { authority } else { target };
-    line(out, &[method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1"]);
+    let lines = request.field_count().saturating_mul(LINE_BYTES).saturating_add(HEAD_BYTES);
+    out.reserve(request.size().saturating_add(lines));
+    line(out, &[method, b" ", target, b" HTTP/1.1"]);
     if !authority.is_empty() {
-        line(out, &[b"host: ", authority.as_bytes()]);
+        line(out, &[b"host: ", authority]);
     }
-    copy_fields(&parts.headers, out);
-    join_cookies(&parts.headers, out);
+    let Seen { cookies, te } = copy_fields(request, out);
+    if cookies {
+        join_cookies(request, out);
+    }
     if upgrade {
         line(out, &[b"connection: upgrade"]);
         line(out, &[b"upgrade: websocket"]);
         line(out, &[b"sec-websocket-key: ", key().as_bytes()]);
-    } else if parts.headers.contains_key(TE) {
-        // `h2` lets no other value through.
+    } else if te {
+        // The crate `http2` lets no other value through.
         line(out, &[b"connection: te"]);
         line(out, &[b"te: trailers"]);
     }
-    match parts.headers.get(CONTENT_LENGTH) {
+    match request.content_length() {
         _ if upgrade => {}
         // Framed by its length, the request would be whole for a backend before the client showed
         // that it is.
-        Some(length) if !ends && length == "0" => line(out, &[b"transfer-encoding: chunked"]),
-        // Equal ones may be repeated (RFC 9110 8.6); `h2` refuses unequal ones.
-        Some(length) => line(out, &[b"content-length: ", length.as_bytes()]),
+        Some(0) if !ends => line(out, &[b"transfer-encoding: chunked"]),
+        Some(length) => http1::write_content_length(out, length),
         None if !ends => line(out, &[b"transfer-encoding: chunked"]),
         None => {}
     }
@@ -107,76 +90,82 @@ pub(crate) fn read_request(
     Ok(())
 }
 
+fn is_http(scheme: &[u8]) -> bool {
+    scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https")
+}
+
 /// The one authority of a request: `:authority`, else `host`; two that differ are refused, since a
 /// backend might believe the other one.
-fn authority(parts: &request::Parts) -> Result<&str, Refusal> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
+fn authority(request: &Request) -> Result<&[u8], Refusal> {
+    let mut hosts = request.fields().filter(|(name, _)| *name == b"host").map(|(_, value)| value);
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Refusal::Malformed("duplicate_host"));
     }
-    let host = match host {
-        Some(host) => Some(host.to_str().map_err(|_| Refusal::Malformed("host"))?),
-        None => None,
-    };
-    match (parts.uri.authority(), host) {
-        (Some(authority), Some(host)) if !authority.as_str().eq_ignore_ascii_case(host) => {
+    match (request.authority(), host) {
+        (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
             Err(Refusal::Malformed("host_and_authority"))
         }
-        (Some(authority), _) => Ok(authority.as_str()),
-        (None, Some(host)) => Ok(host),
-        (None, None) => Ok(""),
+        (Some(authority), _) => Ok(authority),
+        (None, host) => Ok(host.unwrap_or_default()),
     }
 }
 
-fn copy_fields(headers: &HeaderMap, out: &mut Vec<u8>) {
-    for (name, value) in headers {
-        if *name == HOST || *name == CONTENT_LENGTH || *name == TE || *name == COOKIE {
-            continue;
+/// Fields that are not copied as they are.
+#[derive(Default)]
+struct Seen {
+    cookies: bool,
+    te: bool,
+}
+
+fn copy_fields(request: &Request, out: &mut Vec<u8>) -> Seen {
+    let mut seen = Seen::default();
+    for (name, value) in request.fields() {
+        match name {
+            b"host" | b"content-length" => {}
+            b"te" => seen.te = true,
+            b"cookie" => seen.cookies = true,
+            _ => line(out, &[name, b": ", value]),
         }
-        line(out, &[name.as_str().as_bytes(), b": ", value.as_bytes()]);
     }
+    seen
 }
 
 /// RFC 9113 8.2.3.
-fn join_cookies(headers: &HeaderMap, out: &mut Vec<u8>) {
-    let mut crumbs = headers.get_all(COOKIE).iter();
-    let Some(first) = crumbs.next() else { return };
-    out.extend_from_slice(b"cookie: ");
-    out.extend_from_slice(first.as_bytes());
-    for crumb in crumbs {
-        out.extend_from_slice(b"; ");
-        out.extend_from_slice(crumb.as_bytes());
+fn join_cookies(request: &Request, out: &mut Vec<u8>) {
+    let crumbs = request.fields().filter(|(name, _)| *name == b"cookie");
+    let mut before: &[u8] = b"cookie: ";
+    for (_, crumb) in crumbs {
+        out.extend_from_slice(before);
+        out.extend_from_slice(crumb);
+        before = b"; ";
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// Writes a backend's response, final or interim, as HTTP/1.1 lines.
-pub(crate) fn read_response(parts: &response::Parts, out: &mut Vec<u8>) {
-    let status = parts.status.as_u16();
-    out.reserve(FIELD_BYTES.saturating_mul(parts.headers.len().saturating_add(4)).max(256));
-    line(out, &[b"HTTP/1.1 ", parts.status.as_str().as_bytes(), b" ", phrase(status).as_bytes()]);
-    let mut length = parts.headers.get(CONTENT_LENGTH);
-    for (name, value) in &parts.headers {
-        if *name == CONTENT_LENGTH {
-            let Some(only) = length.take() else { continue };
-            line(out, &[b"content-length: ", only.as_bytes()]);
-        } else {
-            line(out, &[name.as_str().as_bytes(), b": ", value.as_bytes()]);
-        }
+pub(crate) fn read_response(response: &Response, out: &mut Vec<u8>) {
+    let status = response.status();
+    out.reserve(response.size().saturating_add(HEAD_BYTES));
+    line(out, &[b"HTTP/1.1 ", &digits(status), b" ", phrase(status).as_bytes()]);
+    if let Some(length) = response.content_length() {
+        http1::write_content_length(out, length);
+    }
+    for (name, value) in response.fields().filter(|(name, _)| *name != b"content-length") {
+        line(out, &[name, b": ", value]);
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// Writes a backend's consent to a WebSocket as the answer to the upgrade that was asked for.
-pub(crate) fn read_switch(parts: &response::Parts, accept: &str, out: &mut Vec<u8>) {
+pub(crate) fn read_switch(response: &Response, accept: &str, out: &mut Vec<u8>) {
     line(out, &[b"HTTP/1.1 101 Switching Protocols"]);
     line(out, &[b"connection: upgrade"]);
     line(out, &[b"upgrade: ", websocket::PROTOCOL.as_bytes()]);
     line(out, &[b"sec-websocket-accept: ", accept.as_bytes()]);
-    for (name, value) in &parts.headers {
-        if *name != CONTENT_LENGTH && *name != SEC_WEBSOCKET_ACCEPT {
-            line(out, &[name.as_str().as_bytes(), b": ", value.as_bytes()]);
+    for (name, value) in response.fields() {
+        if name != b"content-length" && name != b"sec-websocket-accept" {
+            line(out, &[name, b": ", value]);
         }
     }
     out.extend_from_slice(b"\r\n");
@@ -187,161 +176,191 @@ fn line(out: &mut Vec<u8>, parts: &[&[u8]]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A request head that our serialiser wrote, for a backend. `None` when a part of it has no place
-/// in HTTP/2.
-pub(crate) fn to_request(head: &[u8], secure: bool) -> Option<Request<()>> {
-    let head = Bytes::copy_from_slice(head);
-    let (start, mut at) = next_line(&head, 0)?;
-    let mut words = start.split(|byte| *byte == b' ');
-    let method = Method::from_bytes(words.next()?).ok()?;
-    let target = PathAndQuery::from_maybe_shared(head.slice_ref(words.next()?)).ok()?;
-    let mut request = Request::new(());
-    let mut authority = None;
-    let headers = request.headers_mut();
-    headers.reserve(head.len() / FIELD_BYTES);
-    while let Some((name, value, next)) = next_field(&head, at) {
-        at = next;
-        if name == HOST {
-            authority = Some(Authority::from_maybe_shared(value).ok()?);
-        } else if !belongs_to_connection(&name) {
-            let mut value = HeaderValue::from_maybe_shared(value).ok()?;
-            // Another one in each request: in the table of HPACK it would drive out what is worth
-            // keeping, and `h2` would compare it with every other one there.
-            value.set_sensitive(name == "x-request-id" || name == "traceparent");
-            headers.append(name, value);
+/// The three digits of a status.
+fn digits(status: u16) -> [u8; 3] {
+    [status / 100, status / 10, status].map(|place| b'0' + u8::try_from(place % 10).unwrap_or(0))
+}
+
+/// A request head that our serialiser wrote, for a backend.
+pub(crate) struct Asked<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    fields: &'a [u8],
+    secure: bool,
+    /// The upgrade to WebSocket that the head is goes as an extended CONNECT.
+    websocket: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads the lines of a request; `None` when they are none.
+    pub(crate) fn read(head: &'a [u8], secure: bool, websocket: bool) -> Option<Self> {
+        let (start, fields) = next_line(head)?;
+        let mut words = start.split(|byte| *byte == b' ');
+        let (method, target) = (words.next()?, words.next()?);
+        Some(Self { method, target, fields, secure, websocket })
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == b"HEAD"
+    }
+
+    /// The `Sec-WebSocket-Accept` that the client of an upgrade waits for: HTTP/2 has neither key
+    /// nor answer (RFC 8441 section 5). `None` without a key.
+    pub(crate) fn accept(&self) -> Option<String> {
+        let key = named(self.fields, b"sec-websocket-key")?;
+        Some(websocket::accept(key))
+    }
+
+    /// Writes it as fields.
+    pub(crate) fn write(&self, block: &mut Block<'_>) {
+        let method = if self.websocket { b"CONNECT" } else { self.method };
+        block.field(b":method", method);
+        block.field(b":scheme", if self.secure { b"https" } else { b"http" });
+        // Only a request of HTTP/1.0 comes here without.
+        block.field(b":authority", named(self.fields, b"host").unwrap_or(b"localhost"));
+        block.field(b":path", self.target);
+        if self.websocket {
+            block.field(b":protocol", websocket::PROTOCOL.as_bytes());
+        }
+        for (name, value) in fields(self.fields) {
+            let handshake = self.websocket && name.eq_ignore_ascii_case(b"sec-websocket-key");
+            if !name.eq_ignore_ascii_case(b"host") && !belongs_to_connection(name) && !handshake {
+                block.field(name, value);
+            }
         }
     }
-    let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
-    let mut uri = http::uri::Parts::default();
-    // Without an authority there is no place for the scheme in an `Uri`; no request comes here
-    // without one but those of HTTP/1.0.
-    uri.authority = Some(authority.unwrap_or_else(|| Authority::from_static("localhost")));
-    uri.scheme = Some(scheme);
-    uri.path_and_query = Some(target);
-    *request.uri_mut() = Uri::from_parts(uri).ok()?;
-    *request.method_mut() = method;
-    *request.version_mut() = http::Version::HTTP_2;
-    Some(request)
 }
 
-/// The extended CONNECT that an upgrade to WebSocket stands for, and the `Sec-WebSocket-Accept` that
-/// its client waits for: HTTP/2 has neither key nor answer (RFC 8441 5). `None` as with
-/// [`to_request()`], or without a key.
-pub(crate) fn to_websocket(head: &[u8], secure: bool) -> Option<(Request<()>, String)> {
-    let mut request = to_request(head, secure)?;
-    let key = request.headers_mut().remove(SEC_WEBSOCKET_KEY)?;
-    *request.method_mut() = Method::CONNECT;
-    request.extensions_mut().insert(Protocol::from_static(websocket::PROTOCOL));
-    Some((request, websocket::accept(key.as_bytes())))
-}
-
-/// A response head that our serialiser wrote, for a client.
-pub(crate) fn to_response(head: &[u8]) -> Option<Response<()>> {
-    let head = Bytes::copy_from_slice(head);
-    let (start, mut at) = next_line(&head, 0)?;
-    let mut response = Response::new(());
-    let status = http::StatusCode::from_bytes(start.get(9..12)?).ok()?;
-    let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
-    *response.status_mut() = if switches { http::StatusCode::OK } else { status };
-    let headers = response.headers_mut();
-    headers.reserve(head.len() / FIELD_BYTES);
-    while let Some((name, value, next)) = next_field(&head, at) {
-        at = next;
-        let handshake = switches && name == SEC_WEBSOCKET_ACCEPT;
-        if !belongs_to_connection(&name) && name != TE && !handshake {
-            headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
+/// Writes a response head that our serialiser wrote, for a client.
+pub(crate) fn write_response(head: &[u8], block: &mut Block<'_>) {
+    let Some((start, lines)) = next_line(head) else { return };
+    let status = start.get(9..12).unwrap_or(b"500");
+    let switches = status == b"101";
+    block.field(b":status", if switches { b"200" } else { status });
+    for (name, value) in fields(lines) {
+        let handshake = switches && name.eq_ignore_ascii_case(b"sec-websocket-accept");
+        if !belongs_to_connection(name) && !name.eq_ignore_ascii_case(b"te") && !handshake {
+            block.field(name, value);
         }
     }
-    *response.version_mut() = http::Version::HTTP_2;
-    Some(response)
 }
 
-/// Fields that RFC 9113 8.2.2 bans.
-fn belongs_to_connection(name: &HeaderName) -> bool {
-    *name == http::header::CONNECTION
-        || *name == http::header::TRANSFER_ENCODING
-        || *name == http::header::UPGRADE
-        || name == "keep-alive"
-        || name == "proxy-connection"
-        || name == "http2-settings"
-}
-
-/// The line at `at` without its end, and where the next one begins.
-fn next_line(head: &Bytes, at: usize) -> Option<(&[u8], usize)> {
-    let rest = head.get(at..)?;
-    let end = memchr::memchr(b'\n', rest)?;
-    let text = rest.get(..end)?;
-    Some((text.strip_suffix(b"\r").unwrap_or(text), at.checked_add(end)?.checked_add(1)?))
-}
-
-/// The field line at `at`; `None` at the empty line that ends a head.
-fn next_field(head: &Bytes, at: usize) -> Option<(HeaderName, Bytes, usize)> {
-    let (text, next) = next_line(head, at)?;
-    let colon = memchr::memchr(b':', text)?;
-    let name = name_of(text.get(..colon)?)?;
-    let value = text.get(colon.checked_add(1)?..)?.trim_ascii();
-    Some((name, head.slice_ref(value), next))
-}
-
-fn name_of(name: &[u8]) -> Option<HeaderName> {
-    if name.starts_with(b"x-")
-        && let Some(added) = ADDED.iter().find(|added| added.as_str().as_bytes() == name)
-    {
-        return Some(added.clone());
+/// Writes trailers for an HTTP/2 peer.
+pub(crate) fn write_trailers<'a>(
+    trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    block: &mut Block<'_>,
+) {
+    for (name, value) in trailers.filter(|(name, _)| !belongs_to_connection(name)) {
+        block.field(name, value);
     }
-    HeaderName::from_bytes(name).ok()
 }
 
-/// Trailers for an HTTP/2 peer; `None` when there are none.
-pub(crate) fn to_trailers<'a>(
-    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-) -> Option<HeaderMap> {
-    let mut map = HeaderMap::new();
-    for (name, value) in fields {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-            && !belongs_to_connection(&name)
-        {
-            map.append(name, value);
-        }
-    }
-    (!map.is_empty()).then_some(map)
+/// Fields that RFC 9113 8.2.2 bans, and the settings of an upgrade to HTTP/2.
+fn belongs_to_connection(name: &[u8]) -> bool {
+    let banned: &[u8] = match name.len() {
+        7 => b"upgrade",
+        10 if name.eq_ignore_ascii_case(b"connection") => return true,
+        10 => b"keep-alive",
+        14 => b"http2-settings",
+        16 => b"proxy-connection",
+        17 => b"transfer-encoding",
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(banned)
 }
 
-/// The trailers of an HTTP/2 peer that may be passed on.
-pub(crate) fn trailers(map: Option<&HeaderMap>) -> impl Iterator<Item = (&[u8], &[u8])> {
-    map.into_iter()
-        .flatten()
-        .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
-        .filter(|(name, _)| http1::may_be_trailer(name))
+/// The first line without its end, and what follows it.
+fn next_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(b'\n', head)?;
+    let (line, rest) = head.split_at_checked(end)?;
+    Some((line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..)?))
+}
+
+/// The fields of lines, up to the empty one that ends a head.
+fn fields(mut lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let (line, rest) = next_line(lines)?;
+        lines = rest;
+        let colon = memchr::memchr(b':', line)?;
+        let (name, value) = line.split_at_checked(colon)?;
+        Some((name, value.get(1..)?.trim_ascii()))
+    })
+}
+
+/// The value of the first field of that name.
+fn named<'a>(lines: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    fields(lines).find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::http2::{Config, Connection, ErrorCode, Role};
+    use std::task::{Context, Poll, Waker};
 
-    fn parts(request: Request<()>) -> request::Parts {
-        request.into_parts().0
+    fn config(role: Role) -> Config {
+        crate::http2::shared::config(role, &Limits::default())
     }
 
-    fn lines(request: Request<()>, ends: bool) -> String {
+    fn carry(from: &mut Connection, to: &mut Connection) {
+        to.receive(from.output(), 0);
+        from.advance(from.output().len());
+    }
+
+    /// A client and a server that have heard of each other.
+    fn pair() -> (Connection, Connection) {
+        let mut client = Connection::new(Role::Client, config(Role::Client));
+        let mut server = Connection::new(Role::Server, config(Role::Server));
+        carry(&mut client, &mut server);
+        carry(&mut server, &mut client);
+        (client, server)
+    }
+
+    fn request(pairs: &[(&str, &str)]) -> Request {
+        let (mut client, mut server) = pair();
+        let write = |block: &mut Block<'_>| {
+            pairs.iter().for_each(|(name, value)| block.field(name.as_bytes(), value.as_bytes()));
+        };
+        client.open(write, false, false).unwrap();
+        carry(&mut client, &mut server);
+        server.accept().unwrap().request.unwrap()
+    }
+
+    fn post(more: &[(&str, &str)]) -> Request {
+        let post = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", "a.example"),
+            (":path", "/x?y=1"),
+        ];
+        request(&[&post[..], more].concat())
+    }
+
+    fn lines(request: &Request) -> Result<String, Refusal> {
         let mut out = Vec::new();
-        read_request(&parts(request), ends, || "key".to_owned(), &Limits::default(), &mut out)
-            .unwrap();
-        String::from_utf8(out).unwrap()
+        read_request(request, false, || "key".to_owned(), &Limits::default(), &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    /// What a backend gets for the lines of a request.
+    fn asked(head: &[u8], websocket: bool) -> Request {
+        let (mut client, mut server) = pair();
+        let asked = Asked::read(head, false, websocket).unwrap();
+        client.open(|block| asked.write(block), true, false).unwrap();
+        carry(&mut client, &mut server);
+        server.accept().unwrap().request.unwrap()
+    }
+
+    fn names(fields: impl Iterator<Item = (impl AsRef<[u8]>, impl AsRef<[u8]>)>) -> Vec<String> {
+        fields.map(|(name, _)| String::from_utf8(name.as_ref().to_vec()).unwrap()).collect()
     }
 
     #[test]
     fn a_request_becomes_lines_with_framing_of_its_own() {
-        let request = Request::post("https://a.example/x?y=1")
-            .header("cookie", "a=1")
-            .header("x-one", "1")
-            .header("cookie", "b=2")
-            .header("te", "trailers")
-            .body(())
-            .unwrap();
+        let request =
+            post(&[("cookie", "a=1"), ("x-one", "1"), ("cookie", "b=2"), ("te", "trailers")]);
         assert_eq!(
-            lines(request, false),
+            lines(&request).unwrap(),
             "POST /x?y=1 HTTP/1.1\r\nhost: a.example\r\nx-one: 1\r\ncookie: a=1; b=2\r\n\
              connection: te\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n"
         );
@@ -349,50 +368,42 @@ mod tests {
 
     #[test]
     fn an_equal_content_length_is_written_once() {
-        let request = Request::post("http://a.example/")
-            .header("content-length", "5")
-            .header("content-length", "5")
-            .body(())
-            .unwrap();
+        let request = post(&[("content-length", "5"), ("content-length", "5")]);
         assert_eq!(
-            lines(request, false),
-            "POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\n"
+            lines(&request).unwrap(),
+            "POST /x?y=1 HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\n"
         );
     }
 
     #[test]
     fn two_names_for_the_host_are_refused() {
-        let request =
-            Request::get("http://a.example/").header("host", "b.example").body(()).unwrap();
-        let refused =
-            read_request(&parts(request), true, String::new, &Limits::default(), &mut Vec::new());
-        assert_eq!(refused, Err(Refusal::Malformed("host_and_authority")));
+        let request = post(&[("host", "b.example")]);
+        assert_eq!(lines(&request), Err(Refusal::Malformed("host_and_authority")));
     }
 
     #[test]
     fn lines_become_fields_without_those_of_the_connection() {
         let head = b"GET /x?y HTTP/1.1\r\nhost: a.example\r\nX-A: 1\r\nx-a: 2\r\n\
                      te: trailers\r\nconnection: te\r\ntransfer-encoding: chunked\r\n\r\n";
-        let request = to_request(head, false).unwrap();
-        assert_eq!(request.uri(), "http://a.example/x?y");
-        let names: Vec<_> = request.headers().iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["x-a", "x-a", "te"]);
+        let request = asked(head, false);
+        assert_eq!(request.authority(), Some(&b"a.example"[..]));
+        assert_eq!(request.path(), Some(&b"/x?y"[..]));
+        assert_eq!(names(request.fields()), ["x-a", "x-a", "te"]);
     }
 
     #[test]
-    fn what_differs_in_each_request_stays_out_of_the_table() {
-        let head = b"GET / HTTP/1.1\r\nhost: a.example\r\nx-request-id: 1f\r\n\
-                     x-forwarded-proto: https\r\ntraceparent: 00-1-2-00\r\n\r\n";
-        let request = to_request(head, false).unwrap();
-        let out: Vec<_> = request
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.is_sensitive()))
-            .collect();
+    fn an_upgrade_becomes_an_extended_connect() {
+        let head = b"GET /chat HTTP/1.1\r\nhost: a.example\r\nconnection: upgrade\r\n\
+                     upgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                     sec-websocket-version: 13\r\n\r\n";
+        let request = asked(head, true);
         assert_eq!(
-            out,
-            [("x-request-id", true), ("x-forwarded-proto", false), ("traceparent", true)]
+            (request.method(), request.protocol()),
+            (&b"CONNECT"[..], Some(&b"websocket"[..]))
         );
+        assert_eq!(names(request.fields()), ["sec-websocket-version"]);
+        let accept = Asked::read(head, false, true).unwrap().accept();
+        assert_eq!(accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     }
 
     #[test]
@@ -400,9 +411,17 @@ mod tests {
         let head = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: x\r\n\
                      sec-websocket-protocol: chat\r\nconnection: upgrade\r\n\
                      upgrade: websocket\r\n\r\n";
-        let response = to_response(head).unwrap();
+        let (mut client, mut server) = pair();
+        let get = b"GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
+        let asked = Asked::read(get, false, false).unwrap();
+        let id = client.open(|block| asked.write(block), true, false).unwrap();
+        carry(&mut client, &mut server);
+        server.send_head(id, |block| write_response(head, block), true, true).unwrap();
+        carry(&mut server, &mut client);
+        let response = client.poll_response(id, &Context::from_waker(Waker::noop()));
+        let Poll::Ready(Ok(response)) = response else { panic!("no response") };
         assert_eq!(response.status(), 200);
-        let names: Vec<_> = response.headers().iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["sec-websocket-protocol"]);
+        assert_eq!(names(response.fields()), ["sec-websocket-protocol"]);
+        client.release(id, ErrorCode::CANCEL);
     }
 }

@@ -5,24 +5,24 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
-    pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use h2::{
-    SendStream,
-    client::{Builder, Connection, ResponseFuture, SendRequest},
-};
-use http::Request;
+use ::http2::{ErrorCode, Role, StreamError};
 
 use crate::{
-    http2::{backend::BackendStream, frames::Meter, io_error, wire::Wire},
+    http2::{
+        backend::BackendStream,
+        head::Asked,
+        shared::{Handle, Shared},
+        wire::{Turn, Wire},
+    },
     limits::Limits,
+    timer::Slot,
     upstream::{
         endpoints::{EndpointEntry, Upstreams},
         stream::UpstreamStream,
@@ -48,15 +48,13 @@ impl Waiting {
     }
 }
 
-/// One connection.
+/// One connection. Its driver ends when this is dropped and nothing is in progress.
 pub(crate) struct Link {
-    send: RefCell<SendRequest<Bytes>>,
+    shared: Rc<Shared>,
     secure: bool,
+    /// Requests that have a place; each opens a stream.
     streams: Cell<usize>,
     most: usize,
-    /// The endpoint said how many streams it takes. Before, one request goes ahead: more might be
-    /// held back on this connection although another one could carry them.
-    settled: Cell<bool>,
     /// Takes no more requests.
     closed: Cell<bool>,
     idle_since: Cell<Option<Instant>>,
@@ -89,7 +87,7 @@ impl Links {
         if let Some(link) = links.iter().find(|link| link.has_room()) {
             return Poll::Ready(Take::Stream(Box::new(BackendStream::new(Rc::clone(link)))));
         }
-        let soon = self.connecting.get() || links.iter().any(|link| !link.settled.get());
+        let soon = self.connecting.get() || links.iter().any(|link| !link.is_settled());
         if !soon && links.len() < limits.http2_connections {
             self.connecting.set(true);
             return Poll::Ready(Take::Connect(Connecting(self)));
@@ -120,39 +118,44 @@ impl Link {
         self.secure
     }
 
+    /// The endpoint said how many streams it takes. Before, one request goes ahead: more might be
+    /// held back on this connection although another one could carry them.
+    fn is_settled(&self) -> bool {
+        self.closed.get() || self.shared.look(::http2::Connection::is_settled)
+    }
+
     pub(super) fn poll_extended(&self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
-        if !self.settled.get() {
+        if !self.is_settled() {
             self.waiting.0.borrow_mut().push(cx.waker().clone());
             return Poll::Pending;
         }
-        let extended = self.send.borrow().is_extended_connect_protocol_enabled();
+        let extended = self.shared.look(::http2::Connection::takes_extended_connect);
         Poll::Ready((extended || !self.closed.get()).then_some(extended))
     }
 
     fn has_room(&self) -> bool {
-        let most = self.send.borrow().current_max_send_streams().min(self.most);
-        self.streams.get() < if self.settled.get() { most } else { 1 }
+        let most = self.shared.look(::http2::Connection::peer_streams).min(self.most);
+        self.streams.get() < if self.is_settled() { most } else { 1 }
     }
 
     /// False once the endpoint said GOAWAY, or the connection ended.
     fn is_usable(&self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Err(_)) = self.send.borrow_mut().poll_ready(&mut context) {
-            self.closed.set(true);
-        }
-        !self.closed.get()
+        !self.closed.get() && self.shared.look(::http2::Connection::is_open)
     }
 
-    pub(super) fn send_request(
-        &self,
-        request: Request<()>,
-        ends: bool,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        let sent = self.send.borrow_mut().send_request(request, ends);
-        if sent.is_err() {
-            self.closed.set(true);
-        }
-        sent
+    /// Sends the head of a request.
+    pub(super) fn open(&self, asked: &Asked<'_>, ends: bool) -> Result<Handle, StreamError> {
+        let opened = self
+            .shared
+            .with(|connection| connection.open(|block| asked.write(block), ends, asked.is_head()));
+        let id = opened.inspect_err(|_| self.closed.set(true))?;
+        Ok(Handle::new(Rc::clone(&self.shared), id))
+    }
+
+    /// An answer broke the protocol: what is in progress goes on, and nothing is begun any more.
+    pub(super) fn distrust(&self) {
+        self.closed.set(true);
+        self.waiting.wake();
     }
 
     pub(super) fn add_stream(&self) {
@@ -166,26 +169,27 @@ impl Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.wake_driver();
+    }
+}
+
 /// Begins HTTP/2 on a new connection and takes the first place on it. Others find it at the
 /// endpoint.
-///
-/// # Errors
-/// When the preface cannot be written.
-pub(crate) async fn start(
+pub(crate) fn start(
     worker: &Rc<Worker>,
     entry: &EndpointEntry,
     socket: UpstreamStream,
-) -> io::Result<Box<BackendStream>> {
+) -> Box<BackendStream> {
     let limits = &worker.limits;
     let secure = socket.is_secure();
-    let wire = Wire::of_endpoint(Rc::clone(worker), socket);
-    let (send, connection) = builder(limits).handshake(wire.clone()).await.map_err(io_error)?;
+    let shared = Shared::new(worker, Role::Client);
     let link = Rc::new(Link {
-        send: RefCell::new(send),
+        shared: Rc::clone(&shared),
         secure,
         streams: Cell::new(0),
         most: usize::try_from(limits.http2_streams).unwrap_or(usize::MAX),
-        settled: Cell::new(false),
         closed: Cell::new(false),
         idle_since: Cell::new(None),
         waiting: Rc::clone(&entry.http2.waiting),
@@ -194,76 +198,97 @@ pub(crate) async fn start(
         entry.http2.links.borrow_mut().push(Rc::clone(&link));
         worker.deadlines.nudge();
     }
-    let weak = Rc::downgrade(&link);
-    let worker = Rc::clone(worker);
-    tokio::task::spawn_local(async move {
-        drive(&worker, connection, wire, &weak).await;
-        if let Some(link) = weak.upgrade() {
-            link.closed.set(true);
-            link.settled.set(true);
-            link.waiting.wake();
-        }
-    });
-    Ok(Box::new(BackendStream::new(link)))
+    let driver = Driver {
+        worker: Rc::clone(worker),
+        shared,
+        wire: Wire::new(socket),
+        link: Rc::downgrade(&link),
+        waiting: Rc::clone(&link.waiting),
+        places: None,
+        written: None,
+    };
+    tokio::task::spawn_local(Box::pin(driver.run()));
+    Box::new(BackendStream::new(link))
 }
 
-/// The connection's window is that of all its streams together: a client that reads slowly must
-/// not stop the responses of others.
-pub(super) fn builder(limits: &Limits) -> Builder {
-    let mut builder = Builder::new();
-    let header_list = u32::try_from(limits.http2_header_list).unwrap_or(u32::MAX);
-    let streams = usize::try_from(limits.http2_streams).unwrap_or(usize::MAX);
-    builder
-        .enable_push(false)
-        .initial_window_size(limits.http2_window)
-        .initial_connection_window_size(limits.http2_window.saturating_mul(limits.http2_streams))
-        .initial_max_send_streams(streams)
-        .max_header_list_size(header_list)
-        .max_send_buffer_size(limits.http2_send_buffer);
-    builder
-}
-
-async fn drive(
-    worker: &Rc<Worker>,
-    mut connection: Connection<Wire<UpstreamStream>, Bytes>,
+/// Reads and writes a connection until it ends.
+struct Driver {
+    worker: Rc<Worker>,
+    shared: Rc<Shared>,
     wire: Wire<UpstreamStream>,
-    link: &Weak<Link>,
-) {
-    let timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
-    let mut written = (0, false);
-    let mut settled = false;
-    poll_fn(|cx| {
-        let ended = Pin::new(&mut connection).poll(cx);
-        if !settled && wire.with_meter(Meter::settled) {
-            settled = true;
-            if let Some(link) = link.upgrade() {
-                link.settled.set(true);
-                link.waiting.wake();
-            }
-        }
-        if let Poll::Ready(Err(error)) = wire.poll_drain(cx) {
+    link: Weak<Link>,
+    waiting: Rc<Waiting>,
+    /// Streams that the endpoint takes, once it has said; who waits for a place heard of it.
+    places: Option<usize>,
+    /// Bytes that the socket had taken when it took no more.
+    written: Option<u64>,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        let timer = poll_fn(|cx| Poll::Ready(self.worker.slot(cx))).await;
+        let outcome = poll_fn(|cx| self.poll(cx, &timer)).await;
+        if let Err(error) = outcome {
             tracing::debug!(%error, "a connection to an endpoint failed");
-            return Poll::Ready(());
         }
-        if let Poll::Ready(ended) = ended {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection to an endpoint ended");
+        self.shared.with(::http2::Connection::close);
+        if let Some(link) = self.link.upgrade() {
+            link.closed.set(true);
+        }
+        self.waiting.wake();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, timer: &Slot) -> Poll<io::Result<()>> {
+        self.shared.listen(cx);
+        let polled = self.turn(cx, timer);
+        self.shared.rest();
+        polled
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, timer: &Slot) -> Poll<io::Result<()>> {
+        if self.is_over() {
+            self.shared.with(|connection| connection.fail(ErrorCode::NO_ERROR));
+        }
+        let turn = self.wire.turn(cx, &self.worker, &self.shared, |_| {})?;
+        self.look_at_places();
+        match turn {
+            Turn::Ended => return Poll::Ready(Ok(())),
+            Turn::Drained if self.shared.look(|connection| connection.failure().is_some()) => {
+                return Poll::Ready(Ok(()));
             }
-            return Poll::Ready(());
+            Turn::Drained => self.written = None,
+            Turn::Behind if self.written != Some(self.wire.sent()) => {
+                self.written = Some(self.wire.sent());
+                timer.arm(self.worker.limits.write_idle);
+            }
+            Turn::Behind if timer.expired() => return Poll::Ready(Ok(())),
+            Turn::Behind => {}
         }
-        if wire.with_meter(Meter::fault).is_some() {
-            return Poll::Ready(());
-        }
-        let progress = wire.progress();
-        if progress != written {
-            written = progress;
-            timer.arm(worker.limits.write_idle);
-        } else if progress.1 && timer.expired() {
-            return Poll::Ready(());
+        if self.is_over() {
+            // The peer's last words ended what was in progress.
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
-    })
-    .await;
+    }
+
+    /// Lets who waits for a place look when there may be more of them, or never any.
+    fn look_at_places(&mut self) {
+        let places = self
+            .shared
+            .look(|connection| connection.is_settled().then(|| connection.peer_streams()));
+        let usable = self.shared.look(::http2::Connection::is_open);
+        if self.places != places || !usable {
+            self.places = places;
+            self.waiting.wake();
+        }
+    }
+
+    /// Nothing is in progress, and nobody can begin anything.
+    fn is_over(&self) -> bool {
+        let (open, streams) =
+            self.shared.look(|connection| (connection.is_open(), connection.stream_count()));
+        streams == 0 && (!open || self.link.strong_count() == 0)
+    }
 }
 
 /// Closes connections that idled too long. Returns how many remain.

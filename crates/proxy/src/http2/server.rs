@@ -1,21 +1,15 @@
 //! A client's HTTP/2 connection: one task drives it, each request is a task of its own.
 
 use std::{
-    cell::{Cell, RefCell},
-    future::{Future, poll_fn},
+    cell::Cell,
+    future::poll_fn,
     net::SocketAddr,
-    pin::pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{
-    Reason, RecvStream,
-    server::{Builder, SendResponse},
-};
-use http::Request;
+use ::http2::{ErrorCode, Request, Role};
 use http1::Parse;
 
 use crate::{
@@ -28,14 +22,13 @@ use crate::{
         scratch::Scratch,
     },
     http2::{
-        frames::Meter,
         head::{self, Refusal},
+        shared::{Handle, Shared},
         stream::ClientStream,
         tasks::Seat,
         websocket,
-        wire::Wire,
+        wire::{Turn, Wire, count_received},
     },
-    limits::Limits,
     observe::{metrics::count, reason::Reason as Why},
     pressure::{Held, Pressure},
     stream::Stream,
@@ -55,8 +48,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// and not answered.
 const ANSWERED_AT_LAST: usize = 2;
 
-type H2 = h2::server::Connection<Wire<Stream>, Bytes>;
-
 /// What the tasks of one connection share.
 struct Session {
     worker: Rc<Worker>,
@@ -66,53 +57,32 @@ struct Session {
     peer_text: String,
     tls_listener: Option<Rc<TlsContext>>,
     secure: bool,
-    /// Requests in progress.
-    streams: Cell<usize>,
-    /// Bytes of their heads.
+    shared: Rc<Shared>,
+    /// Bytes of the heads of requests in progress.
     heads: Cell<usize>,
     /// Requests that were refused for their form.
     glitches: Cell<u32>,
-    driver: RefCell<Option<Waker>>,
-}
-
-/// Counts a request in progress until dropped.
-struct InProgress(Rc<Session>);
-
-impl InProgress {
-    fn new(session: &Rc<Session>) -> Self {
-        session.streams.set(session.streams.get().saturating_add(1));
-        Self(Rc::clone(session))
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get().saturating_sub(1));
-        if let Some(driver) = self.0.driver.take() {
-            driver.wake();
-        }
-    }
 }
 
 /// Counts the bytes of a head in progress until dropped.
-struct HeldHead<'a> {
-    session: &'a Session,
+struct HeldHead {
+    session: Rc<Session>,
     bytes: usize,
 }
 
-impl Session {
+impl HeldHead {
     /// Room for one more head; `None` when those in progress take it all.
-    fn hold_head(&self, bytes: usize) -> Option<HeldHead<'_>> {
-        let all = self.heads.get().saturating_add(bytes);
-        if all > self.worker.limits.http2_heads {
+    fn take(session: &Rc<Session>, bytes: usize) -> Option<Self> {
+        let all = session.heads.get().saturating_add(bytes);
+        if all > session.worker.limits.http2_heads {
             return None;
         }
-        self.heads.set(all);
-        Some(HeldHead { session: self, bytes })
+        session.heads.set(all);
+        Some(Self { session: Rc::clone(session), bytes })
     }
 }
 
-impl Drop for HeldHead<'_> {
+impl Drop for HeldHead {
     fn drop(&mut self) {
         let heads = &self.session.heads;
         heads.set(heads.get().saturating_sub(self.bytes));
@@ -123,7 +93,8 @@ impl Drop for HeldHead<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
     Preface,
-    HeaderBlock,
+    /// With the number of the block.
+    HeaderBlock(u64),
     Idle,
     Busy,
     Goodbye,
@@ -135,6 +106,7 @@ enum Waits {
 pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
     let Connection { worker, stream, port, timer, peer, tls_listener, open, .. } = connection;
     count(&worker.counters.totals.http2_connections);
+    let shared = Shared::new(&worker, Role::Server);
     let session = Rc::new(Session {
         secure: stream.is_tls(),
         worker: Rc::clone(&worker),
@@ -142,74 +114,32 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
         peer,
         peer_text: peer.ip().to_string(),
         tls_listener,
-        streams: Cell::new(0),
+        shared: Rc::clone(&shared),
         heads: Cell::new(0),
         glitches: Cell::new(0),
-        driver: RefCell::new(None),
     });
-    let wire = Wire::of_client(Rc::clone(&worker), stream, replay);
-    timer.arm(worker.limits.head_timeout);
-    if let Some(h2) = handshake(&worker, &wire, &timer).await {
-        let wire = wire.clone();
-        let mut driver = Driver { h2, session, wire, timer, open, waits: None, left: None };
-        poll_fn(|cx| driver.poll(cx)).await;
-        let Driver { h2, wire, timer, open, .. } = driver;
-        drop(h2);
-        timer.arm(LINGER);
-        wire.linger(&timer).await;
-        drop(open);
-    }
-}
-
-/// Reads the preface and sends our settings.
-async fn handshake(worker: &Worker, wire: &Wire<Stream>, timer: &Slot) -> Option<H2> {
-    let mut handshake = pin!(builder(&worker.limits).handshake(wire.clone()));
-    poll_fn(|cx| {
-        let shaken = handshake.as_mut().poll(cx);
-        if let Poll::Ready(Err(_)) = wire.poll_drain(cx) {
-            return Poll::Ready(None);
-        }
-        match shaken {
-            Poll::Ready(shaken) => Poll::Ready(shaken.ok()),
-            Poll::Pending if timer.expired() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-pub(super) fn builder(limits: &Limits) -> Builder {
-    let mut builder = Builder::new();
-    let header_list = u32::try_from(limits.http2_header_list).unwrap_or(u32::MAX);
-    let resets = usize::try_from(limits.http2_resets).unwrap_or(usize::MAX);
-    builder
-        .initial_window_size(limits.http2_window)
-        .initial_connection_window_size(limits.http2_connection_window)
-        .max_concurrent_streams(limits.http2_streams)
-        .max_header_list_size(header_list)
-        .max_send_buffer_size(limits.http2_send_buffer)
-        .max_local_error_reset_streams(Some(resets))
-        .enable_connect_protocol();
-    builder
+    shared.with(|connection| connection.receive(&replay, worker.clock.second()));
+    drop(replay);
+    let wire = Wire::new(stream);
+    let mut driver = Driver { session, wire, timer, open, waits: None, left: false };
+    driver.session.begin_all();
+    poll_fn(|cx| driver.poll(cx)).await;
+    shared.with(::http2::Connection::close);
+    let Driver { mut wire, timer, open, session, .. } = driver;
+    drop(session);
+    timer.arm(LINGER);
+    wire.linger(&timer, &shared).await;
+    drop(open);
 }
 
 struct Driver {
-    h2: H2,
     session: Rc<Session>,
     wire: Wire<Stream>,
     timer: Slot,
     open: Option<Open>,
     waits: Option<Waits>,
-    left: Option<Left>,
-}
-
-/// That no further request is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// GOAWAY was said, requests in progress go on.
-    Politely,
-    /// The client is thrown out.
-    AtOnce,
+    /// The client was told that no further request is taken.
+    left: bool,
 }
 
 impl Driver {
@@ -217,33 +147,48 @@ impl Driver {
         if self.timer.expired() && self.time_is_up() {
             return Poll::Ready(());
         }
-        self.session.driver.replace(Some(cx.waker().clone()));
-        if self.left.is_none() && self.should_leave() {
-            self.left = Some(Left::Politely);
-            self.h2.graceful_shutdown();
+        let session = Rc::clone(&self.session);
+        session.shared.listen(cx);
+        if !self.left && self.should_leave() {
+            self.leave();
         }
-        loop {
-            match self.h2.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, answer)))) => self.begin(request, answer),
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(%error, "a client's connection ended");
-                    return Poll::Ready(());
-                }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let fault = self.fault().filter(|_| self.left != Some(Left::AtOnce));
-                    let Some(reason) = fault else { break };
-                    count(&self.session.worker.counters.totals.http2_abuses);
-                    self.left = Some(Left::AtOnce);
-                    self.h2.abrupt_shutdown(reason);
-                }
-            }
-        }
-        if let Poll::Ready(Err(_)) = self.wire.poll_drain(cx) {
+        let turn = self.turn(cx);
+        session.shared.rest();
+        if turn.is_ready() {
             return Poll::Ready(());
         }
         self.arm();
         Poll::Pending
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Session { worker, shared, .. } = &*self.session;
+        let session = &self.session;
+        let turn = self.wire.turn(cx, worker, shared, |bytes| {
+            count_received(worker, bytes);
+            session.begin_all();
+        });
+        match turn {
+            Err(error) => {
+                tracing::debug!(%error, "a client's connection failed");
+                Poll::Ready(())
+            }
+            Ok(Turn::Ended) => Poll::Ready(()),
+            Ok(Turn::Behind) => Poll::Pending,
+            Ok(Turn::Drained) if self.is_over() => Poll::Ready(()),
+            Ok(Turn::Drained) => Poll::Pending,
+        }
+    }
+
+    /// Whether the connection failed, or we left it and nothing is in progress.
+    fn is_over(&self) -> bool {
+        let Session { worker, shared, .. } = &*self.session;
+        let (failure, done) =
+            shared.look(|connection| (connection.failure(), connection.is_done()));
+        if failure == Some(ErrorCode::ENHANCE_YOUR_CALM) {
+            count(&worker.counters.totals.http2_abuses);
+        }
+        failure.is_some() || done
     }
 
     fn should_leave(&self) -> bool {
@@ -251,20 +196,17 @@ impl Driver {
         connection::is_ending(&session.worker, &session.port, self.open.as_ref())
     }
 
-    /// Why the client is thrown out.
-    fn fault(&self) -> Option<Reason> {
-        let odd = self.session.glitches.get() > self.session.worker.limits.http2_glitches;
-        let odd = odd.then_some(Reason::ENHANCE_YOUR_CALM);
-        self.wire.with_meter(Meter::fault).or(odd)
+    fn leave(&mut self) {
+        self.left = true;
+        self.session.shared.with(::http2::Connection::leave);
     }
 
     /// Whether the limit that passed ends the connection.
     fn time_is_up(&mut self) -> bool {
         match self.waits {
-            Some(Waits::Preface | Waits::HeaderBlock | Waits::Goodbye | Waits::Write(_)) => true,
+            Some(Waits::Preface | Waits::HeaderBlock(_) | Waits::Goodbye | Waits::Write(_)) => true,
             Some(Waits::Idle) => {
-                self.left = Some(Left::Politely);
-                self.h2.graceful_shutdown();
+                self.leave();
                 false
             }
             Some(Waits::Busy) | None => {
@@ -275,21 +217,21 @@ impl Driver {
     }
 
     fn waits(&self) -> Waits {
-        let (sent, pending) = self.wire.progress();
-        let (in_block, settled) = self.wire.with_meter(|meter| (meter.in_block(), meter.settled()));
-        if pending {
-            Waits::Write(sent)
-        } else if in_block {
-            Waits::HeaderBlock
-        } else if self.session.streams.get() > 0 {
-            Waits::Busy
-        } else if self.left.is_some() {
-            Waits::Goodbye
-        } else if settled {
-            Waits::Idle
-        } else {
-            Waits::Preface
-        }
+        self.session.shared.look(|connection| {
+            if !connection.output().is_empty() {
+                Waits::Write(self.wire.sent())
+            } else if let Some(block) = connection.open_block() {
+                Waits::HeaderBlock(block)
+            } else if connection.stream_count() > 0 {
+                Waits::Busy
+            } else if self.left {
+                Waits::Goodbye
+            } else if connection.is_settled() {
+                Waits::Idle
+            } else {
+                Waits::Preface
+            }
+        })
     }
 
     fn arm(&mut self) {
@@ -300,29 +242,45 @@ impl Driver {
         self.waits = Some(waits);
         let limits = &self.session.worker.limits;
         self.timer.arm(match waits {
-            Waits::Preface | Waits::HeaderBlock => limits.head_timeout,
+            Waits::Preface | Waits::HeaderBlock(_) => limits.head_timeout,
             Waits::Idle => self.session.worker.keep_alive(),
             Waits::Busy => BUSY,
             Waits::Goodbye => GOODBYE,
             Waits::Write(_) => limits.write_idle,
         });
     }
+}
 
-    fn begin(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
-        let session = Rc::clone(&self.session);
-        // Before its task begins: tasks of all connections may begin after all were read.
-        let held = Held::take(&session.worker);
-        let short = session.worker.peers.memory.pressure() >= Pressure::Requests;
-        if (short || held.is_none()) && session.streams.get() >= ANSWERED_AT_LAST {
-            // A client that takes no answer would make us hold them all.
-            count(&session.worker.counters.totals.shed);
-            answer.send_reset(Reason::REFUSED_STREAM);
-            return;
+impl Session {
+    /// Begins the requests that came.
+    fn begin_all(self: &Rc<Self>) {
+        while let Some(accepted) = self.shared.with(::http2::Connection::accept) {
+            self.begin(accepted);
         }
-        let request = Accepted { progress: InProgress::new(&session), request, answer, held };
-        if let Some(request) = session.worker.http2_tasks.hand(request) {
+        if self.glitches.get() > self.worker.limits.http2_glitches {
+            self.shared.with(|connection| connection.fail(ErrorCode::ENHANCE_YOUR_CALM));
+        }
+    }
+
+    fn begin(self: &Rc<Self>, accepted: ::http2::Accepted) {
+        let ::http2::Accepted { stream, request, ends } = accepted;
+        let handle = Handle::new(Rc::clone(&self.shared), stream);
+        // Before its task begins: tasks of all connections may begin after all were read.
+        let held = Held::take(&self.worker);
+        let short = self.worker.peers.memory.pressure() >= Pressure::Requests;
+        let streams = self.shared.look(::http2::Connection::stream_count);
+        // A client that takes no answer would make us hold them all.
+        let silent = (short || held.is_none()) && streams > ANSWERED_AT_LAST;
+        let head = HeldHead::take(self, request.as_ref().map_or(0, Request::size));
+        let Some(head) = head.filter(|_| !silent) else {
+            count(&self.worker.counters.totals.shed);
+            handle.abort(ErrorCode::REFUSED_STREAM);
+            return;
+        };
+        let accepted = Accepted { head, handle, request, ends, held };
+        if let Some(accepted) = self.worker.http2_tasks.hand(accepted) {
             // In a box: the runtime moves a task's whole future when it ends.
-            let serving = serve_requests(Rc::clone(&session.worker), request);
+            let serving = serve_requests(Rc::clone(&self.worker), accepted);
             tokio::task::spawn_local(Box::pin(serving));
         }
     }
@@ -330,9 +288,10 @@ impl Driver {
 
 /// A request that is to be served.
 pub(crate) struct Accepted {
-    progress: InProgress,
-    request: Request<RecvStream>,
-    answer: SendResponse<Bytes>,
+    head: HeldHead,
+    handle: Handle,
+    request: Option<Request>,
+    ends: bool,
     held: Option<Held>,
 }
 
@@ -341,10 +300,9 @@ async fn serve_requests(worker: Rc<Worker>, first: Accepted) {
     let mut timer = poll_fn(|cx| Poll::Ready(worker.slot(cx))).await;
     let seat = Rc::new(Seat::default());
     let mut next = Some(first);
-    while let Some(Accepted { progress, request, answer, held }) = next {
-        timer = serve_request(&progress.0, timer, request, answer, held).await;
+    while let Some(accepted) = next {
+        timer = serve_request(accepted, timer).await;
         timer.disarm();
-        drop(progress);
         if !worker.http2_tasks.wait(&seat, worker.limits.scratch_kept) {
             break;
         }
@@ -353,22 +311,23 @@ async fn serve_requests(worker: Rc<Worker>, first: Accepted) {
 }
 
 /// Gives the timer back.
-async fn serve_request(
-    session: &Session,
-    timer: Slot,
-    request: Request<RecvStream>,
-    answer: SendResponse<Bytes>,
-    place: Option<Held>,
-) -> Slot {
+async fn serve_request(accepted: Accepted, timer: Slot) -> Slot {
+    let Accepted { head, handle, request, ends, held } = accepted;
+    let session = &*head.session;
     let worker = &session.worker;
-    let (parts, body) = request.into_parts();
     let mut scratch = worker.scratch.take();
     scratch.names.peer.clear();
     scratch.names.peer.push_str(&session.peer_text);
-    let read = read_head(worker, &parts, body.is_end_stream(), &mut scratch);
-    let is_head = parts.method == http::Method::HEAD;
-    drop(parts);
-    let client = ClientStream::new(session.secure, body, answer, &worker.limits);
+    let is_head = request.as_ref().is_some_and(|request| request.method() == b"HEAD");
+    let read = match request {
+        Some(request) => {
+            let read = read_head(worker, &request, ends, &mut scratch);
+            handle.reuse(request.into_fields());
+            read
+        }
+        None => Err((Why::HeadTooLarge, "fields")),
+    };
+    let client = ClientStream::new(handle, session.secure, &worker.limits);
     let mut connection = Connection {
         worker: Rc::clone(worker),
         stream: Stream::Http2(Box::new(client)),
@@ -378,15 +337,9 @@ async fn serve_request(
         tls_listener: session.tls_listener.clone(),
         used: true,
         open: None,
-        held: place,
+        held,
     };
-    let mut unanswered = Reason::INTERNAL_ERROR;
-    let held = session.hold_head(scratch.input.kept().len());
     match read {
-        Ok(()) if held.is_none() => {
-            count(&worker.counters.totals.shed);
-            unanswered = Reason::REFUSED_STREAM;
-        }
         Ok(()) => {
             attempt::serve(&mut connection, &mut scratch).await;
         }
@@ -396,9 +349,8 @@ async fn serve_request(
         }
     }
     if let Stream::Http2(client) = &mut connection.stream {
-        client.abort(unanswered);
+        client.abort(ErrorCode::INTERNAL_ERROR);
     }
-    drop(held);
     worker.scratch.give(scratch, &worker.limits);
     connection.timer
 }
@@ -406,16 +358,16 @@ async fn serve_request(
 /// Puts the head into `scratch.input`, read by the parser of HTTP/1.1.
 fn read_head(
     worker: &Worker,
-    parts: &http::request::Parts,
+    request: &Request,
     ends: bool,
     scratch: &mut Scratch,
 ) -> Result<(), (Why, &'static str)> {
-    let Scratch { input, request, to_upstream, names, .. } = scratch;
+    let Scratch { input, request: parsed, to_upstream, names, .. } = scratch;
     let limits = &worker.limits;
     names.clear();
     to_upstream.clear();
     let key = || websocket::key(&worker.random);
-    head::read_request(parts, ends, key, limits, &mut to_upstream.bytes).map_err(|refusal| {
+    head::read_request(request, ends, key, limits, &mut to_upstream.bytes).map_err(|refusal| {
         match refusal {
             Refusal::Malformed(detail) => (Why::BadHead, detail),
             Refusal::TooManyFields => (Why::HeadTooLarge, "fields"),
@@ -424,7 +376,7 @@ fn read_head(
     })?;
     input.load(&to_upstream.bytes);
     to_upstream.clear();
-    match request.parse(input.unread(), &limits.head) {
+    match parsed.parse(input.unread(), &limits.head) {
         Ok(Parse::Complete { head_len }) => {
             input.keep(head_len);
             Ok(())

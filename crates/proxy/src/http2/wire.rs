@@ -1,46 +1,45 @@
 //! The byte stream under an HTTP/2 connection: writes are collected until the connection's task
-//! has heard all its streams, and then leave together; what comes in is metered.
+//! has heard all its streams, and then leave together.
 //!
-//! A flush that the crate `h2` asks for does nothing. The task that drives the connection calls
-//! [`Wire::poll_drain`] when there is nothing more to do, so a write is late by less than one turn
-//! of the event loop. One send costs more than everything else that is done for a small response.
+//! A write is late by less than one turn of the event loop. One send costs more than everything
+//! else that is done for a small response.
 
 use std::{
     cell::RefCell,
     future::poll_fn,
     io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
+use ::http2::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{
-    http2::frames::Meter, observe::metrics::count_bytes, stream::Stream, timer::Slot,
-    upstream::stream::UpstreamStream, worker::Worker,
-};
+use crate::{http2::shared::Shared, observe::metrics::count_bytes, timer::Slot, worker::Worker};
 
-/// Collected bytes at which a write waits for the socket.
-const COLLECTED_MOST: usize = 64 * 1024;
 /// Bytes that a closed connection may still send.
 const LINGER_BYTES: usize = 256 * 1024;
-
+/// Bytes that are read at once.
+const INPUT: usize = 32 * 1024;
 /// Buffers that wait to be collected in.
 const SPARE_MOST: usize = 4;
 
-/// Where the connections of one worker collect: a buffer is held only while it has something in
-/// it, so that a few serve them all, and an idle connection has none.
+/// What the connections of one worker read into and collect in: a buffer is held only while it has
+/// something in it, so that a few serve them all, and an idle connection has none.
 #[derive(Default)]
-pub(crate) struct Spare(RefCell<Vec<Vec<u8>>>);
+pub(crate) struct Spare {
+    output: RefCell<Vec<Vec<u8>>>,
+    /// Never borrowed over a wait.
+    input: RefCell<Vec<u8>>,
+}
 
 impl Spare {
-    fn take(&self) -> Vec<u8> {
-        self.0.borrow_mut().pop().unwrap_or_default()
+    pub(super) fn take(&self) -> Vec<u8> {
+        self.output.borrow_mut().pop().unwrap_or_default()
     }
 
-    fn give(&self, mut buffer: Vec<u8>) {
-        let mut spare = self.0.borrow_mut();
+    pub(super) fn give(&self, mut buffer: Vec<u8>) {
+        let mut spare = self.output.borrow_mut();
         if spare.len() < SPARE_MOST && buffer.capacity() > 0 {
             buffer.clear();
             spare.push(buffer);
@@ -48,75 +47,122 @@ impl Spare {
     }
 
     pub(crate) fn free(&self) {
-        self.0.borrow_mut().clear();
+        self.output.borrow_mut().clear();
+        self.input.take();
     }
 }
 
-/// Shared by the task that drives the connection and the `h2` connection inside it.
-pub(super) struct Wire<S>(Rc<RefCell<Inner<S>>>);
+/// How a turn of a connection's driver ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The peer ended the connection.
+    Ended,
+    /// The socket took everything.
+    Drained,
+    /// It did not.
+    Behind,
+}
 
-struct Inner<S> {
-    worker: Rc<Worker>,
+/// The socket of a connection.
+pub(super) struct Wire<S> {
     socket: S,
-    /// Bytes that were read before HTTP/2 was known.
-    replay: Vec<u8>,
-    replayed: usize,
-    collected: Vec<u8>,
-    written: usize,
     flushed: bool,
     /// Bytes that the socket took, ever.
     sent: u64,
-    meter: Meter,
-    /// The peer is a client, whose bytes are counted.
-    downstream: bool,
-}
-
-impl<S> Clone for Wire<S> {
-    fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
-    }
-}
-
-impl Wire<Stream> {
-    /// A client's connection, and what was read of it already.
-    pub(super) fn of_client(worker: Rc<Worker>, socket: Stream, replay: Vec<u8>) -> Self {
-        let inner = Inner::new(worker, socket, Meter::of_client());
-        Self(Rc::new(RefCell::new(Inner { replay, downstream: true, ..inner })))
-    }
-}
-
-impl Wire<UpstreamStream> {
-    pub(super) fn of_endpoint(worker: Rc<Worker>, socket: UpstreamStream) -> Self {
-        Self(Rc::new(RefCell::new(Inner::new(worker, socket, Meter::default()))))
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Writes what was collected. Ready when the socket took all of it.
-    pub(super) fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.borrow_mut().poll_drain(cx)
+    pub(super) fn new(socket: S) -> Self {
+        Self { socket, flushed: true, sent: 0 }
     }
 
-    /// Bytes that the socket took, and whether more wait.
-    pub(super) fn progress(&self) -> (u64, bool) {
-        let inner = self.0.borrow();
-        (inner.sent, inner.written < inner.collected.len())
+    /// Reads and writes as much as the socket has and takes. `heard` is told how many bytes came,
+    /// each time some came.
+    pub(super) fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        shared: &Shared,
+        mut heard: impl FnMut(usize),
+    ) -> io::Result<Turn> {
+        loop {
+            let mut all = false;
+            while !all && shared.look(Connection::wants_input) {
+                match self.poll_receive(cx, worker, shared)? {
+                    Poll::Ready(0) => return Ok(Turn::Ended),
+                    Poll::Ready(bytes) => heard(bytes),
+                    Poll::Pending => all = true,
+                }
+            }
+            if self.poll_drain(cx, shared)?.is_pending() {
+                return Ok(Turn::Behind);
+            }
+            if all || !shared.look(Connection::wants_input) {
+                return Ok(Turn::Drained);
+            }
+        }
+    }
+
+    /// Reads once what the peer sent, and lets the connection take it; gives the number of bytes, 0
+    /// at the end.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        shared: &Shared,
+    ) -> Poll<io::Result<usize>> {
+        let mut input = worker.http2_spare.input.borrow_mut();
+        if input.is_empty() {
+            input.resize(INPUT, 0);
+        }
+        let mut target = ReadBuf::new(&mut input);
+        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut target))?;
+        let second = worker.clock.second();
+        shared.with(|connection| connection.receive(target.filled(), second));
+        Poll::Ready(Ok(target.filled().len()))
+    }
+
+    /// Writes what was collected. Ready when the socket took all of it.
+    fn poll_drain(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<io::Result<()>> {
+        loop {
+            let written = shared.look(|connection| match connection.output() {
+                [] => None,
+                rest => Some(Pin::new(&mut self.socket).poll_write(cx, rest)),
+            });
+            let Some(written) = written else { break };
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            shared.drained(written);
+            self.flushed = false;
+            self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(0));
+        }
+        if !self.flushed {
+            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+            self.flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Bytes that the socket took.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Ends our side and reads what still comes, for as long as `timer` says: closing with unread
     /// bytes would reset the connection.
-    pub(super) async fn linger(&self, timer: &Slot) {
+    pub(super) async fn linger(&mut self, timer: &Slot, shared: &Shared) {
         let mut left = LINGER_BYTES;
         let mut ended = false;
         poll_fn(|cx| {
             let mut space = [0u8; 4096];
-            let inner = &mut *self.0.borrow_mut();
             if timer.expired() {
                 return Poll::Ready(());
             }
             if !ended {
-                if ready!(inner.poll_drain(cx)).is_err()
-                    || ready!(Pin::new(&mut inner.socket).poll_shutdown(cx)).is_err()
+                if ready!(self.poll_drain(cx, shared)).is_err()
+                    || ready!(Pin::new(&mut self.socket).poll_shutdown(cx)).is_err()
                 {
                     return Poll::Ready(());
                 }
@@ -124,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
             loop {
                 let mut target = ReadBuf::new(&mut space);
-                let read = ready!(Pin::new(&mut inner.socket).poll_read(cx, &mut target));
+                let read = ready!(Pin::new(&mut self.socket).poll_read(cx, &mut target));
                 let count = target.filled().len();
                 if read.is_err() || count == 0 || count >= left {
                     return Poll::Ready(());
@@ -134,153 +180,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         })
         .await;
     }
-
-    pub(super) fn with_meter<T>(&self, with: impl FnOnce(&Meter) -> T) -> T {
-        with(&self.0.borrow().meter)
-    }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
-    fn new(worker: Rc<Worker>, socket: S, meter: Meter) -> Self {
-        Self {
-            worker,
-            socket,
-            replay: Vec::new(),
-            replayed: 0,
-            collected: Vec::new(),
-            written: 0,
-            flushed: true,
-            sent: 0,
-            meter,
-            downstream: false,
-        }
-    }
-
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let rest = self.collected.get(self.written..).unwrap_or_default();
-            if rest.is_empty() {
-                break;
-            }
-            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, rest))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written = self.written.saturating_add(written);
-            self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(0));
-        }
-        self.worker.http2_spare.give(std::mem::take(&mut self.collected));
-        self.written = 0;
-        if !self.flushed {
-            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
-            self.flushed = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Room for a write; pending while the socket does not take what was collected.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.collected.len().saturating_sub(self.written) < COLLECTED_MOST {
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_drain(cx)
-    }
-
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        target: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.meter.fault().is_some() {
-            // The connection is about to be closed for what was sent already.
-            return Poll::Pending;
-        }
-        let replay = self.replay.get(self.replayed..).unwrap_or_default();
-        let read = if replay.is_empty() {
-            let before = target.filled().len();
-            ready!(Pin::new(&mut self.socket).poll_read(cx, target))?;
-            let read = target.filled().len().saturating_sub(before);
-            if self.downstream {
-                let bytes = u64::try_from(read).unwrap_or(u64::MAX);
-                count_bytes(&self.worker.counters.totals.downstream_in, bytes);
-            }
-            read
-        } else {
-            let count = replay.len().min(target.remaining());
-            target.put_slice(replay.get(..count).unwrap_or_default());
-            self.replayed = self.replayed.saturating_add(count);
-            if self.replayed >= self.replay.len() {
-                self.replay = Vec::new();
-                self.replayed = 0;
-            }
-            count
-        };
-        let filled = target.filled();
-        let fresh = filled.get(filled.len().saturating_sub(read)..).unwrap_or_default();
-        let second = self.worker.clock.second();
-        self.meter.received(fresh, second, &self.worker.limits);
-        Poll::Ready(Ok(()))
-    }
-
-    fn collect(&mut self, bytes: &[u8]) {
-        if self.collected.capacity() == 0 {
-            self.collected = self.worker.http2_spare.take();
-        }
-        self.collected.extend_from_slice(bytes);
-        self.flushed = false;
-        self.meter.sent(bytes.len());
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        target: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.0.borrow_mut().poll_read(cx, target)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut inner = self.0.borrow_mut();
-        ready!(inner.poll_room(cx))?;
-        inner.collect(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut inner = self.0.borrow_mut();
-        ready!(inner.poll_room(cx))?;
-        let mut count = 0usize;
-        for slice in slices {
-            inner.collect(slice);
-            count = count.saturating_add(slice.len());
-        }
-        Poll::Ready(Ok(count))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// Deferred to [`Wire::poll_drain`].
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut inner = self.0.borrow_mut();
-        ready!(inner.poll_drain(cx))?;
-        Pin::new(&mut inner.socket).poll_shutdown(cx)
-    }
+/// Counts what came from a client.
+pub(super) fn count_received(worker: &Worker, bytes: usize) {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    count_bytes(&worker.counters.totals.downstream_in, bytes);
 }

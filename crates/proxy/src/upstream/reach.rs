@@ -96,7 +96,7 @@ impl Reach<'_> {
         }
         let stream = self.connect(false).await?;
         if stream.negotiated_http2() {
-            return Ok((self.begin_http2(stream).await?, false));
+            return Ok((self.begin_http2(stream), false));
         }
         Ok((stream, false))
     }
@@ -134,7 +134,7 @@ impl Reach<'_> {
             }
             Some(Take::Connect(connecting)) => {
                 let socket = self.connect(false).await?;
-                let stream = self.begin_http2(socket).await?;
+                let stream = self.begin_http2(socket);
                 // Those who wait find the connection now.
                 drop(connecting);
                 Ok((stream, false))
@@ -151,10 +151,7 @@ impl Reach<'_> {
         ConnectError { reason, detail }
     }
 
-    async fn begin_http2(&self, socket: UpstreamStream) -> Result<UpstreamStream, ConnectError> {
-        match links::start(self.worker, self.entry, socket).await {
-            Ok(stream) => Ok(UpstreamStream::Http2(stream)),
-            Err(_) => Err(ConnectError { reason: Reason::ConnectRefused, detail: "preface" }),
-        }
+    fn begin_http2(&self, socket: UpstreamStream) -> UpstreamStream {
+        UpstreamStream::Http2(links::start(self.worker, self.entry, socket))
     }
 }

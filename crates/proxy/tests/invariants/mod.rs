@@ -85,7 +85,11 @@ pub fn http2_client(data: &[u8]) {
     let heads = |outcome: &Outcome| {
         outcome.messages.iter().map(|message| message.head.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(heads(&bytewise), heads(&outcome));
+    // What a client takes back, or breaks, before anybody looked at it does not begin.
+    let mut begun = heads(&bytewise).into_iter();
+    for head in heads(&outcome) {
+        assert!(begun.any(|other| other == head), "{head:?} is missing in {bytewise:?}");
+    }
 }
 
 /// What a backend sends behind its SETTINGS, to one GET.
