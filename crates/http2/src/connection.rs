@@ -19,6 +19,8 @@ use crate::{
 pub(crate) const LEAVING: [u8; 8] = *b"leaving\0";
 /// Streams that we reset lately and whose frames may still come.
 const FORGOTTEN_MOST: usize = 128;
+/// Field sections whose memory is kept while streams are in progress.
+const SPARE_MOST: usize = 16;
 
 /// A connection of HTTP/2 without its transport: [`Connection::receive`] takes what came,
 /// [`Connection::output`] is what is to be sent.
@@ -61,7 +63,7 @@ pub struct Connection {
     pub(crate) left: bool,
     pub(crate) failed: Option<ErrorCode>,
     /// Memory of fields that were used.
-    pub(crate) spare: Option<Fields>,
+    pub(crate) spare: Vec<Fields>,
 }
 
 /// A request that has come.
@@ -121,7 +123,7 @@ impl Connection {
             leaving: Leaving::No,
             left: false,
             failed: None,
-            spare: None,
+            spare: Vec::new(),
         }
     }
 
@@ -172,9 +174,10 @@ impl Connection {
 
     /// Gives the memory of fields back.
     pub fn reuse(&mut self, mut fields: Fields) {
-        if !self.streams.is_empty() {
+        let kept = !self.streams.is_empty() && self.spare.len() < SPARE_MOST;
+        if kept && fields.is_usual() {
             fields.clear();
-            self.spare = Some(fields);
+            self.spare.push(fields);
         }
     }
 
@@ -313,7 +316,7 @@ impl Connection {
         }
         if self.streams.is_empty() {
             // An idle connection holds what it must.
-            self.spare = None;
+            self.spare = Vec::new();
             self.accepted = VecDeque::new();
         }
     }

@@ -14,7 +14,20 @@ pub struct Fields {
     ends: Vec<(u32, u32)>,
 }
 
+/// Bytes and number of fields that most heads do not exceed.
+const USUAL: (usize, usize) = (1_024, 24);
+
 impl Fields {
+    /// No field, and room for those of a usual head.
+    pub(crate) fn usual() -> Self {
+        Self { bytes: Vec::with_capacity(USUAL.0), ends: Vec::with_capacity(USUAL.1) }
+    }
+
+    /// Whether what it holds is no more than [`usual`](Self::usual).
+    pub(crate) fn is_usual(&self) -> bool {
+        self.bytes.len() <= USUAL.0 && self.ends.len() <= USUAL.1
+    }
+
     /// Appends a field.
     #[inline]
     pub fn push(&mut self, name: &[u8], value: &[u8]) {

@@ -22,7 +22,7 @@ impl Connection {
         ends: bool,
         odd: bool,
     ) -> Result<(), Fault> {
-        let mut fields = self.spare.take().unwrap_or_default();
+        let mut fields = self.spare.pop().unwrap_or_else(Fields::usual);
         let decoded = self
             .decoder
             .decode(block, self.config.header_list, &mut fields)

@@ -7,7 +7,7 @@ use crate::{
     connection::Connection,
     fields::Fields,
     frame::{self, HEADER},
-    hpack::{Encoder, Indexing},
+    hpack::Encoder,
     message::Response,
     stream::Half,
 };
@@ -20,9 +20,6 @@ pub struct Block<'a> {
     begun: bool,
 }
 
-/// Bytes of a name that are put into lower case without memory of their own.
-const NAME_USUAL: usize = 64;
-
 impl Block<'_> {
     /// Adds a field. Its name may be in any case; pseudo-header fields come first.
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
@@ -30,58 +27,7 @@ impl Block<'_> {
             self.begun = true;
             self.encoder.begin(self.out);
         }
-        if !name.iter().any(u8::is_ascii_uppercase) {
-            return self.put(name, value);
-        }
-        let mut usual = [0; NAME_USUAL];
-        match usual.get_mut(..name.len()) {
-            Some(lower) => {
-                lower.copy_from_slice(name);
-                lower.make_ascii_lowercase();
-                self.put(lower, value);
-            }
-            None => self.put(&name.to_ascii_lowercase(), value),
-        }
-    }
-
-    fn put(&mut self, name: &[u8], value: &[u8]) {
-        self.encoder.field(name, value, indexing(name, value), self.out);
-    }
-}
-
-/// Values beyond this size are not kept in HPACK's table, where they would replace many others.
-const VALUE_INDEXED: usize = 1024;
-
-/// What becomes of a field in HPACK's table: one that differs in each message would drive out what
-/// is worth keeping, and a secret must not be found out by its compression (RFC 7541 7.1).
-fn indexing(name: &[u8], value: &[u8]) -> Indexing {
-    match name {
-        b"authorization" | b"proxy-authorization" | b"cookie" | b"set-cookie" => Indexing::Never,
-        b":path"
-        | b"age"
-        | b"content-length"
-        | b"content-range"
-        | b"date"
-        | b"etag"
-        | b"expires"
-        | b"forwarded"
-        | b"grpc-message"
-        | b"grpc-timeout"
-        | b"if-match"
-        | b"if-modified-since"
-        | b"if-none-match"
-        | b"if-unmodified-since"
-        | b"last-modified"
-        | b"location"
-        | b"range"
-        | b"referer"
-        | b"traceparent"
-        | b"tracestate"
-        | b"x-forwarded-for"
-        | b"x-real-ip"
-        | b"x-request-id" => Indexing::Literal,
-        _ if value.len() > VALUE_INDEXED => Indexing::Literal,
-        _ => Indexing::Index,
+        self.encoder.add(name, value, self.out);
     }
 }
 

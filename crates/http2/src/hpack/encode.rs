@@ -2,7 +2,10 @@
 
 use super::search::{Hashes, NameKey, field_hash};
 use super::table::{Joined, Table, entry_size};
-use super::{TABLE_SIZE, huffman, integer, pattern, static_table};
+use super::{TABLE_SIZE, huffman, integer, pattern, policy, static_table};
+
+/// Octets of a name that are put into lower case without memory of their own.
+const NAME_USUAL: usize = 64;
 
 /// Encodes the header blocks of one direction of a connection.
 #[derive(Debug)]
@@ -62,11 +65,53 @@ impl Encoder {
         }
     }
 
-    /// Appends a field to the block that [`begin`](Self::begin) began. The name must be in lower
-    /// case.
+    /// Appends a field to the block that [`begin`](Self::begin) began. Its name may be in any case,
+    /// and decides what becomes of it in the table.
+    #[inline]
+    pub fn add(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        match static_table::find(name) {
+            Some(index) => {
+                let name = static_table::get(index).map_or(name, |(name, _)| name);
+                self.put(name, Some(index), value, policy::of_known(index, value), out);
+            }
+            None => self.add_unknown(name, value, out),
+        }
+    }
+
+    fn add_unknown(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        // Without a branch for each octet, so that many are judged at once.
+        if !name.iter().fold(false, |any, octet| any | octet.is_ascii_uppercase()) {
+            return self.put(name, None, value, policy::of_unknown(name, value), out);
+        }
+        let mut usual = [0; NAME_USUAL];
+        match usual.get_mut(..name.len()) {
+            Some(lower) => {
+                lower.copy_from_slice(name);
+                lower.make_ascii_lowercase();
+                self.put(lower, None, value, policy::of_unknown(lower, value), out);
+            }
+            None => {
+                let lower = name.to_ascii_lowercase();
+                self.put(&lower, None, value, policy::of_unknown(&lower, value), out);
+            }
+        }
+    }
+
+    /// As [`add`](Self::add), with the choice left to the caller. The name must be in lower case.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut Vec<u8>) {
-        let known = static_table::find(name);
+        self.put(name, static_table::find(name), value, indexing, out);
+    }
+
+    /// `known` is the index of the name in the static table.
+    fn put(
+        &mut self,
+        name: &[u8],
+        known: Option<u32>,
+        value: &[u8],
+        indexing: Indexing,
+        out: &mut Vec<u8>,
+    ) {
         if indexing != Indexing::Never
             && let Some(index) = known.and_then(|index| static_table::find_value(index, value))
         {
@@ -79,7 +124,6 @@ impl Encoder {
         }
     }
 
-    /// A field that the dynamic table has, or else gets.
     fn indexed(&mut self, name: &[u8], known: Option<u32>, value: &[u8], out: &mut Vec<u8>) {
         let key = NameKey::new(name, known);
         let hash = field_hash(key, value);
@@ -138,7 +182,14 @@ fn write_literal(
     if index.is_none() {
         write_string(name, out);
     }
-    write_string(value, out);
+    if pattern == pattern::INDEXING {
+        write_string(value, out);
+    } else {
+        // It is written again each time, and the code takes longer than the few octets that it
+        // saves: a dozen instructions for each octet.
+        integer::write(pattern::RAW, length(value.len()), out);
+        out.extend_from_slice(value);
+    }
 }
 
 /// A string literal (RFC 7541 section 5.2) in the shorter form.

@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod huffman;
 mod integer;
+mod policy;
 mod search;
 mod static_table;
 mod table;
