@@ -190,11 +190,12 @@ impl Connection {
     pub(crate) fn wake_blocked(&mut self) {
         self.blocked = false;
         let mut first = None;
-        for stream in self.streams.from(self.turn).filter(|stream| stream.blocked) {
-            stream.blocked = false;
-            first.get_or_insert(stream.id);
-            stream.wake();
-        }
+        self.streams.each_from(self.turn, |stream| {
+            if std::mem::take(&mut stream.blocked) {
+                first.get_or_insert(stream.id);
+                stream.wake();
+            }
+        });
         if let Some(first) = first {
             self.turn = first.saturating_add(1);
         }

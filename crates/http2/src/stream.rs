@@ -151,64 +151,89 @@ impl Stream {
     }
 }
 
-/// Streams in the order of their identifiers, which is the order in which they began.
+/// The streams of a connection, each at a place of its own: those that begin and end move none.
 #[derive(Debug, Default)]
-pub(crate) struct Streams(Vec<Stream>);
+pub(crate) struct Streams {
+    /// Identifiers and places, in the order of the identifiers, which is that of the beginnings.
+    order: Vec<(u32, usize)>,
+    places: Vec<Option<Stream>>,
+    free: Vec<usize>,
+}
 
 /// Places that are kept when no stream is left.
 const PLACES_KEPT: usize = 2;
 
 impl Streams {
-    fn place(&self, id: u32) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&id, |stream| stream.id)
+    fn find(&self, id: u32) -> Result<usize, usize> {
+        self.order.binary_search_by_key(&id, |(id, _)| *id)
+    }
+
+    fn place(&self, id: u32) -> Option<usize> {
+        self.order.get(self.find(id).ok()?).map(|(_, place)| *place)
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&Stream> {
-        self.0.get(self.place(id).ok()?)
+        self.places.get(self.place(id)?)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Stream> {
-        let place = self.place(id).ok()?;
-        self.0.get_mut(place)
+        let place = self.place(id)?;
+        self.places.get_mut(place)?.as_mut()
     }
 
     pub(crate) fn insert(&mut self, stream: Stream) {
-        match self.place(stream.id) {
-            Ok(_) => debug_assert!(false, "a stream begins once"),
-            Err(place) => self.0.insert(place, stream),
+        let id = stream.id;
+        let Err(at) = self.find(id) else {
+            debug_assert!(false, "a stream begins once");
+            return;
+        };
+        let free = self.free.pop().unwrap_or(self.places.len());
+        match self.places.get_mut(free) {
+            Some(place) => *place = Some(stream),
+            None => self.places.push(Some(stream)),
         }
+        self.order.insert(at, (id, free));
     }
 
     pub(crate) fn remove(&mut self, id: u32) -> Option<Stream> {
-        let place = self.place(id).ok()?;
-        let stream = self.0.remove(place);
-        if self.0.is_empty() {
-            self.0.shrink_to(PLACES_KEPT);
+        let (_, place) = self.order.remove(self.find(id).ok()?);
+        let stream = self.places.get_mut(place)?.take();
+        if !self.order.is_empty() {
+            self.free.push(place);
+        } else if self.places.len() > PLACES_KEPT {
+            *self = Self::default();
+        } else {
+            self.places.clear();
+            self.free.clear();
         }
-        Some(stream)
+        stream
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.order.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.order.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Stream> {
-        self.0.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Stream> {
+        self.places.iter().flatten()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Stream> {
-        self.0.iter_mut()
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.places.iter_mut().flatten()
     }
 
-    /// Those from `first` on, and then the ones before.
-    pub(crate) fn from(&mut self, first: u32) -> impl Iterator<Item = &mut Stream> {
-        let place = self.place(first).unwrap_or_else(|place| place);
-        let (before, behind) = self.0.split_at_mut(place);
-        behind.iter_mut().chain(before)
+    /// Does something with those from `first` on, and then with the ones before, in their order.
+    pub(crate) fn each_from(&mut self, first: u32, mut act: impl FnMut(&mut Stream)) {
+        let at = self.find(first).unwrap_or_else(|at| at);
+        let (before, behind) = self.order.split_at(at.min(self.order.len()));
+        for (_, place) in behind.iter().chain(before) {
+            if let Some(Some(stream)) = self.places.get_mut(*place) {
+                act(stream);
+            }
+        }
     }
 }
 
@@ -228,11 +253,19 @@ mod tests {
         }
         assert_eq!(streams.get(7).map(|stream| stream.id), Some(7));
         assert!(streams.get(5).is_none());
-        let order: Vec<u32> = streams.from(4).map(|stream| stream.id).collect();
+        let mut order = Vec::new();
+        streams.each_from(4, |stream| order.push(stream.id));
         assert_eq!(order, [7, 9, 1, 3]);
         assert_eq!(streams.remove(3).map(|stream| stream.id), Some(3));
         assert!(streams.remove(3).is_none());
         assert_eq!(streams.len(), 3);
+        streams.insert(stream(11));
+        assert_eq!(streams.places.len(), 4, "places are used again");
+        assert_eq!(streams.iter().count(), 4);
+        for id in [1, 7, 9, 11] {
+            assert_eq!(streams.remove(id).map(|stream| stream.id), Some(id));
+        }
+        assert_eq!((streams.is_empty(), streams.places.capacity()), (true, 0));
     }
 
     #[test]

@@ -257,13 +257,14 @@ pub(crate) fn write_trailers<'a>(
 
 /// Fields that RFC 9113 8.2.2 bans, and the settings of an upgrade to HTTP/2.
 fn belongs_to_connection(name: &[u8]) -> bool {
-    let banned: &[u8] = match name.len() {
-        7 => b"upgrade",
-        10 if name.eq_ignore_ascii_case(b"connection") => return true,
-        10 => b"keep-alive",
-        14 => b"http2-settings",
-        16 => b"proxy-connection",
-        17 => b"transfer-encoding",
+    let first = name.first().copied().unwrap_or_default().to_ascii_lowercase();
+    let banned: &[u8] = match (first, name.len()) {
+        (b'c', 10) => b"connection",
+        (b'h', 14) => b"http2-settings",
+        (b'k', 10) => b"keep-alive",
+        (b'p', 16) => b"proxy-connection",
+        (b't', 17) => b"transfer-encoding",
+        (b'u', 7) => b"upgrade",
         _ => return false,
     };
     name.eq_ignore_ascii_case(banned)
