@@ -4,16 +4,9 @@
 use crate::{
     code::ErrorCode,
     frame::{FrameHeader, flag, kind},
+    limits::{BYTES_PER_CONTROL, CONTROLS_PER_REQUEST, WINDOW_SECONDS},
     settings::{Config, Role},
 };
-
-/// Length of the windows in which frames are counted, in seconds.
-const WINDOW_SECONDS: u64 = 10;
-/// Payload bytes, either way, that excuse one control frame: a peer that moves data has to send
-/// window updates, and may probe the path with pings.
-const BYTES_PER_CONTROL: u64 = 256;
-/// Control frames that come with one request: priorities, window updates.
-const CONTROLS_PER_REQUEST: u64 = 4;
 
 /// Frames since the window began.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,16 +71,8 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::tests::CONFIG;
 
-    const CONFIG: Config = Config {
-        streams: 100,
-        window: 65_535,
-        connection_window: 1 << 20,
-        header_list: 32 << 10,
-        output: 64 << 10,
-        resets: 200,
-        control_frames: 1000,
-    };
     const RESET: FrameHeader = frame(kind::RST_STREAM, 4);
     const PING: FrameHeader = frame(kind::PING, 8);
 

@@ -9,6 +9,7 @@ use crate::{
     flow::Credit,
     frame::{self, MOST_31_BITS},
     hpack::{Decoder, Encoder, TABLE_SIZE},
+    limits::{FORGOTTEN_MOST, SPARE_MOST},
     message::Request,
     receive::Input,
     settings::{Config, FIRST_WINDOW, PeerSettings, Role},
@@ -17,11 +18,6 @@ use crate::{
 
 /// What the PING says that finds out which requests came before our GOAWAY.
 pub(crate) const LEAVING: [u8; 8] = *b"leaving\0";
-/// Streams that we reset lately and whose frames may still come.
-const FORGOTTEN_MOST: usize = 128;
-/// Field sections whose memory is kept while streams are in progress.
-const SPARE_MOST: usize = 16;
-
 /// A connection of HTTP/2 without its transport: [`Connection::receive`] takes what came,
 /// [`Connection::output`] is what is to be sent.
 ///

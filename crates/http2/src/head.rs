@@ -5,13 +5,11 @@ use crate::{
     connection::{Accepted, Connection},
     fields::Fields,
     hpack::Decoded,
+    limits::RESPONSES_MOST,
     message::{self, Malformed, Request, Response},
     settings::Role,
     stream::Half,
 };
-
-/// Interim answers that wait to be read.
-const RESPONSES_MOST: usize = 32;
 
 impl Connection {
     /// Takes a whole field block. Whatever becomes of it, HPACK's table follows it.

@@ -29,6 +29,7 @@ mod flow;
 mod frame;
 mod head;
 pub mod hpack;
+mod limits;
 mod message;
 mod receive;
 mod send;

@@ -5,6 +5,7 @@ use crate::{
     connection::{Connection, LEAVING, Leaving},
     flow,
     frame::{self, FrameHeader, HEADER, PAYLOAD_MOST, PREFACE, flag, kind},
+    limits::BLOCK_SLACK,
     settings::{FIRST_WINDOW, Role},
     stream::Half,
 };
@@ -362,8 +363,7 @@ impl Connection {
     fn continuation(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<(), Fault> {
         let Some(block) = &mut self.input.block else { return Err(Fault::PROTOCOL) };
         block.bytes.extend_from_slice(payload);
-        // What comes in more pieces than a section within the bounds needs will not end.
-        if block.bytes.len() > self.config.header_list.saturating_add(PAYLOAD_MOST) {
+        if block.bytes.len() > self.config.header_list.saturating_add(BLOCK_SLACK) {
             return Err(Fault::Connection(ErrorCode::ENHANCE_YOUR_CALM));
         }
         if !header.has(flag::END_HEADERS) {

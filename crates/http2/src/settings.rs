@@ -138,10 +138,10 @@ impl PeerSettings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const CONFIG: Config = Config {
+    pub(crate) const CONFIG: Config = Config {
         streams: 100,
         window: 65_535,
         connection_window: 1 << 20,

@@ -3,9 +3,7 @@
 //! 7.1).
 
 use super::encode::Indexing;
-
-/// Longer values are not kept: they would replace many others.
-const VALUE_MOST: usize = 1_024;
+use crate::limits::INDEXED_VALUE_MOST;
 
 /// For the names of the static table, by their first index.
 #[inline]
@@ -32,7 +30,7 @@ pub(super) fn of_unknown(name: &[u8], value: &[u8]) -> Indexing {
 
 #[inline]
 fn of_value(value: &[u8]) -> Indexing {
-    if value.len() > VALUE_MOST { Indexing::Literal } else { Indexing::Index }
+    if value.len() > INDEXED_VALUE_MOST { Indexing::Literal } else { Indexing::Index }
 }
 
 #[cfg(test)]
@@ -76,8 +74,8 @@ mod tests {
 
     #[test]
     fn large_values_are_not_kept() {
-        assert_eq!(of_unknown(b"x", &[b'x'; VALUE_MOST]), Indexing::Index);
-        assert_eq!(of_unknown(b"x", &[b'x'; VALUE_MOST + 1]), Indexing::Literal);
+        assert_eq!(of_unknown(b"x", &[b'x'; INDEXED_VALUE_MOST]), Indexing::Index);
+        assert_eq!(of_unknown(b"x", &[b'x'; INDEXED_VALUE_MOST + 1]), Indexing::Literal);
         assert_eq!(of_unknown(b"x-request-id", b"1"), Indexing::Literal);
     }
 }
