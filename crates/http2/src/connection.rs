@@ -9,7 +9,7 @@ use crate::{
     flow::Credit,
     frame::{self, MOST_31_BITS},
     hpack::{Decoder, Encoder, TABLE_SIZE},
-    limits::{FORGOTTEN_MOST, SPARE_MOST},
+    limits::{BYTES_PER_WAKE, FORGOTTEN_MOST, SPARE_MOST},
     message::Request,
     receive::Input,
     settings::{Config, FIRST_WINDOW, PeerSettings, Role},
@@ -41,8 +41,10 @@ pub struct Connection {
     pub(crate) newest: u32,
     /// Requests that nobody took yet.
     pub(crate) accepted: VecDeque<Accepted>,
-    /// Streams that we reset.
+    /// Streams of a client that we reset.
     pub(crate) forgotten: VecDeque<u32>,
+    /// Requests that were refused before the client knew how many it may have.
+    pub(crate) refused_early: u32,
     pub(crate) credit: Credit,
     /// Bytes that we may send of all bodies.
     pub(crate) window: i64,
@@ -109,6 +111,7 @@ impl Connection {
             newest: 0,
             accepted: VecDeque::new(),
             forgotten: VecDeque::new(),
+            refused_early: 0,
             credit: Credit::new(connection_window),
             window: i64::from(FIRST_WINDOW),
             budget: Budget::default(),
@@ -135,10 +138,10 @@ impl Connection {
     }
 
     /// Whether more is to be received now: a peer that takes none of our answers gets no further
-    /// ones.
+    /// ones. What bodies may add to the output does not count.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.failed.is_none() && self.output().len() < self.config.output
+        self.failed.is_none() && self.output().len() < self.config.output.saturating_mul(2)
     }
 
     /// Says that the transport took `bytes` of the output.
@@ -151,9 +154,7 @@ impl Connection {
             self.out.drain(..self.written);
             self.written = 0;
         }
-        if self.blocked && self.room() > 0 {
-            self.wake_blocked();
-        }
+        self.wake_blocked();
     }
 
     /// Takes the memory of the output, when there is none to send.
@@ -182,18 +183,31 @@ impl Connection {
         self.config.output.saturating_sub(self.output().len())
     }
 
-    /// Lets streams that wait try again, each time another one first.
+    /// Lets streams that wait for the connection try again: as many as there is something for, each
+    /// time another one first. Those that wait for their own window have to wait on.
     pub(crate) fn wake_blocked(&mut self) {
-        self.blocked = false;
-        let mut first = None;
+        let window = usize::try_from(self.window).unwrap_or(0).min(self.room());
+        if !self.blocked || window == 0 {
+            return;
+        }
+        let mut most = window.div_ceil(BYTES_PER_WAKE);
+        let (mut last, mut blocked) = (None, false);
         self.streams.each_from(self.turn, |stream| {
-            if std::mem::take(&mut stream.blocked) {
-                first.get_or_insert(stream.id);
-                stream.wake();
+            if !stream.blocked || stream.window <= 0 {
+                return;
             }
+            if most == 0 {
+                blocked = true;
+                return;
+            }
+            most = most.saturating_sub(1);
+            stream.blocked = false;
+            last = Some(stream.id);
+            stream.wake();
         });
-        if let Some(first) = first {
-            self.turn = first.saturating_add(1);
+        self.blocked = blocked;
+        if let Some(last) = last {
+            self.turn = last.saturating_add(1);
         }
     }
 
@@ -227,7 +241,13 @@ impl Connection {
         self.streams.len()
     }
 
-    /// Whether new requests can be sent.
+    /// Whether a request can be sent now: the peer takes what others have sent.
+    #[must_use]
+    pub fn takes_requests(&self) -> bool {
+        self.is_open() && self.output().len() < self.config.output
+    }
+
+    /// Whether new requests can be sent, now or later.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.failed.is_none() && !self.left && self.newest < MOST_31_BITS - 1
@@ -239,10 +259,11 @@ impl Connection {
         self.failed
     }
 
-    /// Whether we left and nothing is in progress any more.
+    /// Whether we left, or a client did, and nothing is in progress any more.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(self.leaving, Leaving::At(_)) && self.streams.is_empty()
+        let left = self.left && self.role == Role::Server;
+        (left || matches!(self.leaving, Leaving::At(_))) && self.streams.is_empty()
     }
 
     /// Says that no further request is taken. Those that the peer sent before it heard of this are
@@ -295,18 +316,25 @@ impl Connection {
     /// Resets a stream, whose frames may still come.
     pub(crate) fn write_reset(&mut self, id: u32, code: ErrorCode) {
         frame::write_reset(&mut self.out, id, code);
+        if self.role == Role::Client || self.forgotten.contains(&id) {
+            return;
+        }
         if self.forgotten.len() >= FORGOTTEN_MOST {
             self.forgotten.pop_front();
         }
         self.forgotten.push_back(id);
     }
 
+    /// Whether a stream that nobody holds was given up by us, so that the peer may not know yet. All
+    /// streams to a server were ours.
+    pub(crate) fn is_forgotten(&self, id: u32) -> bool {
+        self.role == Role::Client || self.forgotten.contains(&id)
+    }
+
     /// Ends the holding of a stream. Where it did not come to its end, it is reset with `code`, or
     /// without a fault where the answer is whole and only the rest of the request is not wanted.
     pub fn release(&mut self, id: u32, code: ErrorCode) {
-        let Some(stream) = self.streams.remove(id) else { return };
-        let unread = u32::try_from(stream.inbox.len()).unwrap_or(u32::MAX);
-        self.give_credit(unread.saturating_add(stream.in_use));
+        let Some(stream) = self.forget(id) else { return };
         if !stream.is_over() && self.failed.is_none() {
             let answered = self.role == Role::Server && stream.sending == Half::Ended;
             self.write_reset(id, if answered { ErrorCode::NO_ERROR } else { code });
@@ -316,6 +344,16 @@ impl Connection {
             self.spare = Vec::new();
             self.accepted = VecDeque::new();
         }
+        // It may have been its turn.
+        self.wake_blocked();
+    }
+
+    /// Removes a stream; what it held of the connection's window is there for others.
+    pub(crate) fn forget(&mut self, id: u32) -> Option<Stream> {
+        let stream = self.streams.remove(id)?;
+        let unread = u32::try_from(stream.inbox.len()).unwrap_or(u32::MAX);
+        self.give_credit(unread.saturating_add(stream.in_use));
+        Some(stream)
     }
 
     /// Bytes of bodies that the connection's window has room for again.

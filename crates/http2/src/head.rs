@@ -8,7 +8,7 @@ use crate::{
     limits::RESPONSES_MOST,
     message::{self, Malformed, Request, Response},
     settings::Role,
-    stream::Half,
+    stream::{Answer, Half},
 };
 
 impl Connection {
@@ -51,8 +51,11 @@ impl Connection {
         let full = self.is_full();
         if behind || full {
             // Before it has read our settings, a client cannot know how many it may have.
-            if full && self.acknowledged {
-                self.budget.made_reset();
+            let early = !self.acknowledged && self.refused_early < self.config.resets;
+            if early {
+                self.refused_early = self.refused_early.saturating_add(1);
+            } else {
+                self.budget.reset();
             }
             self.write_reset(id, ErrorCode::REFUSED_STREAM);
             return Ok(());
@@ -72,6 +75,7 @@ impl Connection {
         if ends {
             stream.end_receiving()?;
         }
+        self.budget.request();
         self.streams.insert(stream);
         self.accepted.push_back(Accepted { stream: id, request, ends });
         Ok(())
@@ -80,7 +84,7 @@ impl Connection {
     /// As many streams are in progress as may be.
     fn is_full(&self) -> bool {
         let most = usize::try_from(self.config.streams).unwrap_or(usize::MAX);
-        let open = || self.streams.iter().filter(|stream| stream.error.is_none()).count();
+        let open = || self.streams.iter().filter(|stream| !stream.is_over()).count();
         self.streams.len() >= most && open() >= most
     }
 
@@ -94,7 +98,8 @@ impl Connection {
     ) -> Result<(), Fault> {
         let malformed = Fault::Stream(id, ErrorCode::PROTOCOL_ERROR);
         let Some(stream) = self.streams.get_mut(id) else {
-            let late = self.forgotten.contains(&id);
+            self.budget.control();
+            let late = self.is_forgotten(id);
             return if late { Ok(()) } else { Err(Fault::Connection(ErrorCode::STREAM_CLOSED)) };
         };
         if stream.receiving == Half::Ended || matches!(stream.error, Some(StreamError::Reset(_))) {
@@ -104,7 +109,7 @@ impl Connection {
             return Ok(());
         }
         if !whole {
-            return Err(malformed);
+            return Err(Fault::Stream(id, ErrorCode::ENHANCE_YOUR_CALM));
         }
         if stream.receiving == Half::Body {
             if !ends || message::check_trailers(&fields).is_err() {
@@ -116,8 +121,11 @@ impl Connection {
         let Ok(response) = Response::read(fields) else { return Err(malformed) };
         if !response.is_interim() {
             stream.receiving = Half::Body;
-            let empty = stream.is_head || matches!(response.status(), 204 | 304);
-            stream.promised = if empty { None } else { response.content_length() };
+            stream.promised = match (stream.answer, response.status()) {
+                (Answer::Empty, _) | (_, 204 | 304) => Some(0),
+                (Answer::Tunnel, 200..=299) => None,
+                (Answer::Usual | Answer::Tunnel, _) => response.content_length(),
+            };
         }
         if ends && (response.is_interim() || stream.promised.is_some_and(|bytes| bytes > 0)) {
             return Err(malformed);

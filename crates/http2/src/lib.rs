@@ -42,3 +42,4 @@ pub use fields::Fields;
 pub use message::{Request, Response};
 pub use send::Block;
 pub use settings::{Config, Role};
+pub use stream::Answer;

@@ -163,8 +163,22 @@ impl Connection {
             return Err(ErrorCode::PROTOCOL_ERROR);
         }
         self.input.blocks = self.input.blocks.wrapping_add(u64::from(header.kind == kind::HEADERS));
-        self.budget.received(header);
+        match header.kind {
+            // They count when it is known what they bring.
+            kind::DATA | kind::HEADERS => {}
+            kind::RST_STREAM => self.budget.reset(),
+            // CONTINUATION, PRIORITY, SETTINGS, PING, GOAWAY, WINDOW_UPDATE and what nobody knows.
+            _ => self.budget.control(),
+        }
         Ok(())
+    }
+
+    /// Counts the content of a frame.
+    fn count_content(&mut self, bytes: usize, ends: bool) {
+        if bytes == 0 && !ends {
+            self.budget.control();
+        }
+        self.budget.content(bytes, true);
     }
 
     /// What a fault of one stream means for the connection.
@@ -174,7 +188,7 @@ impl Connection {
             Err(Fault::Connection(code)) => Err(code),
             Err(Fault::Stream(id, code)) if self.is_idle(id) => Err(code),
             Err(Fault::Stream(id, code)) => {
-                self.budget.made_reset();
+                self.budget.reset();
                 self.write_reset(id, code);
                 self.drop_accepted(id);
                 if let Some(stream) = self.streams.get_mut(id) {
@@ -189,7 +203,7 @@ impl Connection {
     fn drop_accepted(&mut self, id: u32) {
         if let Some(place) = self.accepted.iter().position(|accepted| accepted.stream == id) {
             self.accepted.remove(place);
-            self.streams.remove(id);
+            self.forget(id);
         }
     }
 
@@ -214,7 +228,9 @@ impl Connection {
             padding: 0,
             ends: header.has(flag::END_STREAM),
         };
-        if content.padded && content.left == 0 {
+        if !content.padded {
+            self.count_content(content.left, content.ends);
+        } else if content.left == 0 {
             return Err(ErrorCode::PROTOCOL_ERROR);
         }
         self.go_on(content)
@@ -227,7 +243,7 @@ impl Connection {
         let slack = if self.acknowledged { 0 } else { i64::from(FIRST_WINDOW) };
         let closed = Err(Fault::Stream(id, ErrorCode::STREAM_CLOSED));
         let Some(stream) = self.streams.get_mut(id) else {
-            return if self.forgotten.contains(&id) { Ok(()) } else { closed };
+            return if self.is_forgotten(id) { Ok(()) } else { closed };
         };
         match (stream.error, stream.receiving) {
             (Some(StreamError::Reset(_)), _) | (None, Half::Ended) => closed,
@@ -267,7 +283,8 @@ impl Connection {
                 return Err(ErrorCode::PROTOCOL_ERROR);
             }
             content.left = content.left.saturating_sub(content.padding);
-            self.waste(content.stream, 1);
+            self.count_content(content.left, content.ends);
+            self.waste(content, 1);
             input = rest;
         }
         let (piece, rest) = input.split_at(content.left.min(input.len()));
@@ -278,7 +295,7 @@ impl Connection {
         let (padding, rest) = rest.split_at(content.padding.min(rest.len()));
         if !padding.is_empty() {
             content.padding = content.padding.saturating_sub(padding.len());
-            self.waste(content.stream, padding.len());
+            self.waste(content, padding.len());
         }
         self.go_on(content)?;
         Ok(rest)
@@ -304,12 +321,13 @@ impl Connection {
     }
 
     /// Gives back what is no content.
-    fn waste(&mut self, id: u32, bytes: usize) {
+    fn waste(&mut self, content: Content, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.give_credit(bytes);
-        let by = self.streams.get_mut(id).and_then(|stream| stream.credit.give(bytes));
+        let stream = self.streams.get_mut(content.stream).filter(|_| !content.ends);
+        let by = stream.filter(|stream| stream.wants_more()).and_then(|s| s.credit.give(bytes));
         if let Some(by) = by {
-            frame::write_window(&mut self.out, id, by);
+            frame::write_window(&mut self.out, content.stream, by);
         }
     }
 
@@ -418,7 +436,10 @@ impl Connection {
         }
         frame::write_settings_ack(&mut self.out);
         if by > 0 {
-            self.wake_blocked();
+            for stream in self.streams.iter_mut().filter(|stream| stream.blocked) {
+                stream.blocked = false;
+                stream.wake();
+            }
         }
         Ok(())
     }
@@ -454,9 +475,7 @@ impl Connection {
             }
             let overflow = Fault::Connection(ErrorCode::FLOW_CONTROL_ERROR);
             self.window = flow::open(self.window, by).ok_or(overflow)?;
-            if self.blocked {
-                self.wake_blocked();
-            }
+            self.wake_blocked();
             return Ok(());
         }
         if self.is_idle(id) {

@@ -9,7 +9,7 @@ use crate::{
     frame::{self, HEADER},
     hpack::Encoder,
     message::Response,
-    stream::Half,
+    stream::{Answer, Half},
 };
 
 /// A field block that is being written.
@@ -33,7 +33,7 @@ impl Block<'_> {
 
 impl Connection {
     /// Opens a stream with the head of a request; gives its identifier. `ends` when no content
-    /// follows; `is_head` when the answer will have none.
+    /// follows.
     ///
     /// # Errors
     /// When the connection takes no more requests.
@@ -41,7 +41,7 @@ impl Connection {
         &mut self,
         fields: impl FnOnce(&mut Block<'_>),
         ends: bool,
-        is_head: bool,
+        answer: Answer,
     ) -> Result<u32, StreamError> {
         if !self.is_open() {
             return Err(StreamError::Refused);
@@ -49,8 +49,9 @@ impl Connection {
         let id = if self.newest == 0 { 1 } else { self.newest.saturating_add(2) };
         self.newest = id;
         let mut stream = self.begin(id);
-        stream.is_head = is_head;
+        stream.answer = answer;
         stream.sending = if ends { Half::Ended } else { Half::Body };
+        self.budget.request();
         self.streams.insert(stream);
         self.write_fields(id, fields, ends);
         Ok(id)
@@ -115,7 +116,7 @@ impl Connection {
             return false;
         }
         frame::frame_block(&mut self.out, start, id, ends);
-        self.budget.sent(self.out.len().saturating_sub(start));
+        self.budget.head(self.out.len().saturating_sub(start));
         true
     }
 
@@ -146,7 +147,7 @@ impl Connection {
         if count == 0 && !bytes.is_empty() {
             stream.blocked = true;
             stream.wake_by(cx);
-            self.blocked = true;
+            self.blocked |= stream.window > 0;
             return Poll::Pending;
         }
         let sent = i64::try_from(count).unwrap_or(i64::MAX);
@@ -165,7 +166,8 @@ impl Connection {
         if ends || !rest.is_empty() {
             frame::write_data(&mut self.out, id, rest, ends);
         }
-        self.budget.sent(count);
+        self.budget.content(count, count == bytes.len());
+        self.wake_blocked();
         Poll::Ready(Ok(count))
     }
 
@@ -196,8 +198,7 @@ impl Connection {
             }
         };
         if used > 0 {
-            // A peer that has sent everything needs no more room.
-            let by = if ended { None } else { stream.credit.give(used) };
+            let by = if stream.wants_more() { stream.credit.give(used) } else { None };
             if let Some(by) = by {
                 frame::write_window(&mut self.out, id, by);
             }

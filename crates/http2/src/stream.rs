@@ -21,6 +21,17 @@ pub(crate) enum Half {
     Ended,
 }
 
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Content, whose length may be said.
+    Usual,
+    /// None, as for HEAD; the length that is said is that of a GET.
+    Empty,
+    /// A tunnel, as for CONNECT.
+    Tunnel,
+}
+
 /// A stream that somebody on our side holds.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -31,8 +42,7 @@ pub(crate) struct Stream {
     pub(crate) sending: Half,
     /// Why it ended before its time. What came before can still be read.
     pub(crate) error: Option<StreamError>,
-    /// The request is a HEAD, whose answer says a length and has no content.
-    pub(crate) is_head: bool,
+    pub(crate) answer: Answer,
     /// Heads of the answer that were not taken.
     pub(crate) responses: VecDeque<Response>,
     pub(crate) inbox: Inbox,
@@ -59,6 +69,11 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn put(&mut self, bytes: &[u8]) {
+        // A reader that never comes to the end would make it hold all that ever came.
+        if self.read > 0 && self.read >= self.len() {
+            self.bytes.drain(..self.read);
+            self.read = 0;
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -93,7 +108,7 @@ impl Stream {
             receiving: Half::Head,
             sending: Half::Head,
             error: None,
-            is_head: false,
+            answer: Answer::Usual,
             responses: VecDeque::new(),
             inbox: Inbox::default(),
             promised: None,
@@ -130,6 +145,11 @@ impl Stream {
     pub(crate) fn fail(&mut self, error: StreamError) {
         self.error.get_or_insert(error);
         self.wake();
+    }
+
+    /// The peer has more to send, and may.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.error.is_none() && self.receiving != Half::Ended
     }
 
     /// Both sides came to their end, or it failed.
@@ -279,6 +299,18 @@ mod tests {
         assert_eq!((inbox.take(&mut space), space[0]), (1, b'e'));
         assert!(inbox.is_empty());
         assert_eq!(inbox.take(&mut space), 0);
+    }
+
+    #[test]
+    fn an_inbox_that_is_never_empty_does_not_grow() {
+        let mut inbox = Inbox::default();
+        inbox.put(&[0; 1000]);
+        for _ in 0..10_000 {
+            inbox.put(&[0; 700]);
+            assert_eq!(inbox.take(&mut [0; 700]), 700);
+        }
+        assert_eq!(inbox.len(), 1000);
+        assert!(inbox.bytes.capacity() < 8_000, "{}", inbox.bytes.capacity());
     }
 
     #[test]

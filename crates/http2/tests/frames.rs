@@ -8,7 +8,7 @@
 
 use std::task::{Context, Poll, Waker};
 
-use http2::{Config, Connection, ErrorCode, Response, Role, StreamError, hpack};
+use http2::{Answer, Config, Connection, ErrorCode, Response, Role, StreamError, hpack};
 
 const CONFIG: Config = Config {
     streams: 100,
@@ -51,6 +51,15 @@ fn said(connection: &mut Connection) -> Vec<(u8, u32, Vec<u8>)> {
     frames
 }
 
+/// By how much the window of the connection was opened.
+fn opened(connection: &mut Connection) -> u32 {
+    said(connection)
+        .iter()
+        .filter(|(kind, stream, _)| *kind == WINDOW_UPDATE && *stream == 0)
+        .map(|(_, _, by)| u32::from_be_bytes(by[..].try_into().unwrap()))
+        .sum()
+}
+
 fn block(encoder: &mut hpack::Encoder, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     fields
@@ -78,11 +87,11 @@ fn post(server: &mut Connection, id: u32, flags: u8) {
 }
 
 /// A client that has sent a GET, or a HEAD, as stream 1.
-fn client(is_head: bool) -> Connection {
+fn client(answer: Answer) -> Connection {
     let mut client = Connection::new(Role::Client, CONFIG);
     client.receive(&frame(4, 0, 0, &[]), 0);
     let fields = |block: &mut http2::Block<'_>| block.field(b":method", b"GET");
-    assert_eq!(client.open(fields, true, is_head), Ok(1));
+    assert_eq!(client.open(fields, true, answer), Ok(1));
     let all = client.output().len();
     client.advance(all);
     client
@@ -113,11 +122,7 @@ fn what_is_no_content_leaves_its_room_to_others() {
     }
     assert_eq!(content, 1000);
     assert_eq!(server.failure(), None);
-    let opened: u32 = said(&mut server)
-        .iter()
-        .filter(|(kind, stream, _)| *kind == WINDOW_UPDATE && *stream == 0)
-        .map(|(_, _, by)| u32::from_be_bytes(by[..].try_into().unwrap()))
-        .sum();
+    let opened = opened(&mut server);
     assert!((257_000 - 65_535..=257_000).contains(&opened), "{opened}");
 }
 
@@ -175,7 +180,7 @@ fn a_peer_that_takes_no_answers_is_not_heard() {
         assert!(heard < 1000, "it is heard for ever");
     }
     assert_eq!(server.failure(), None);
-    assert!(server.output().len() < CONFIG.output + pings.len());
+    assert!(server.output().len() < 2 * CONFIG.output + pings.len());
     let all = server.output().len();
     server.advance(all);
     assert!(server.wants_input());
@@ -185,25 +190,25 @@ fn a_peer_that_takes_no_answers_is_not_heard() {
 #[test]
 fn an_answer_keeps_its_promise() {
     let status = (":status", "200");
-    let mut head = client(true);
+    let mut head = client(Answer::Empty);
     answer(&mut head, &[status, ("content-length", "5")], END_STREAM);
     assert_eq!(response(&mut head).unwrap().content_length(), Some(5));
     for (promise, sent) in [("5", "abc"), ("2", "abc")] {
-        let mut get = client(false);
+        let mut get = client(Answer::Usual);
         answer(&mut get, &[status, ("content-length", promise)], 0);
         get.receive(&frame(DATA, END_STREAM, 1, sent.as_bytes()), 0);
         assert!(response(&mut get).is_ok());
         let broken = Poll::Ready(StreamError::Broken(ErrorCode::PROTOCOL_ERROR));
         assert_eq!(get.poll_failed(1, &cx()), broken, "{promise} and {sent}");
     }
-    let mut none = client(false);
+    let mut none = client(Answer::Usual);
     answer(&mut none, &[status, ("content-length", "5")], END_STREAM);
     assert_eq!(response(&mut none).err(), Some(StreamError::Broken(ErrorCode::PROTOCOL_ERROR)));
 }
 
 #[test]
 fn interim_answers_that_nobody_reads_are_bounded() {
-    let mut client = client(false);
+    let mut client = client(Answer::Usual);
     for _ in 0..40 {
         answer(&mut client, &[(":status", "103")], 0);
     }
@@ -214,9 +219,9 @@ fn interim_answers_that_nobody_reads_are_bounded() {
 
 #[test]
 fn goaway_fails_what_the_server_did_not_take() {
-    let mut client = client(false);
+    let mut client = client(Answer::Usual);
     let fields = |block: &mut http2::Block<'_>| block.field(b":method", b"GET");
-    assert_eq!(client.open(fields, true, false), Ok(3));
+    assert_eq!(client.open(fields, true, Answer::Usual), Ok(3));
     client.receive(&frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), 0);
     assert_eq!(client.poll_failed(3, &cx()), Poll::Ready(StreamError::Refused));
     assert!(client.poll_failed(1, &cx()).is_pending());
@@ -240,4 +245,149 @@ fn a_header_block_is_open_until_its_end() {
     assert_eq!(server.open_block(), None);
     server.receive(&frame(HEADERS, 0, 3, &[0x80])[..10], 0);
     assert_ne!(server.open_block(), begun, "another one");
+}
+
+#[test]
+fn requests_that_are_taken_back_unseen_leave_no_trace() {
+    let mut server = server();
+    for number in 0..50 {
+        let id = number * 2 + 1;
+        let head = block(&mut hpack::Encoder::new(), &POST);
+        let once = [
+            frame(HEADERS, END_HEADERS, id, &head),
+            frame(DATA, 0, id, &[0; 16_000]),
+            frame(RST_STREAM, 0, id, &[0, 0, 0, 8]),
+        ];
+        server.receive(&once.concat(), 0);
+        assert!(server.accept().is_none());
+    }
+    assert_eq!(server.failure(), None);
+    let opened = opened(&mut server);
+    assert!((800_000 - 65_535..=800_000).contains(&opened), "{opened}");
+}
+
+#[test]
+fn requests_beyond_the_limit_count_also_where_our_settings_were_not_heard() {
+    let mut server = Connection::new(Role::Server, Config { streams: 1, ..CONFIG });
+    server.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0);
+    server.receive(&frame(4, 0, 0, &[]), 0);
+    post(&mut server, 1, 0);
+    let mut refused = 0;
+    while server.failure().is_none() {
+        post(&mut server, 3 + 2 * refused, END_STREAM);
+        refused += 1;
+        assert!(refused < 1000, "it goes on for ever");
+    }
+    assert_eq!(server.failure(), Some(ErrorCode::ENHANCE_YOUR_CALM));
+    assert!(refused > CONFIG.resets, "a client that could not know has some for nothing");
+}
+
+#[test]
+fn an_answered_request_makes_room_for_another_one() {
+    let mut server = Connection::new(Role::Server, Config { streams: 1, ..CONFIG });
+    server.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0);
+    server.receive(&[frame(4, 0, 0, &[]), frame(4, 1, 0, &[])].concat(), 0);
+    post(&mut server, 1, END_STREAM);
+    let status = |block: &mut http2::Block<'_>| block.field(b":status", b"204");
+    server.send_head(1, status, true, true).unwrap();
+    post(&mut server, 3, END_STREAM);
+    assert_eq!([server.accept(), server.accept()].map(|one| one.unwrap().stream), [1, 3]);
+}
+
+#[test]
+fn a_server_may_reset_what_it_was_asked() {
+    let mut client = client(Answer::Usual);
+    let fields = |block: &mut http2::Block<'_>| block.field(b":method", b"GET");
+    for _ in 0..=CONFIG.resets {
+        let id = client.open(fields, true, Answer::Usual).unwrap();
+        client.receive(&frame(RST_STREAM, 0, id, &[0, 0, 0, 2]), 0);
+        client.release(id, ErrorCode::CANCEL);
+    }
+    assert_eq!(client.failure(), None);
+}
+
+#[test]
+fn answers_that_come_too_late_harm_nobody() {
+    let mut client = client(Answer::Usual);
+    let fields = |block: &mut http2::Block<'_>| block.field(b":method", b"GET");
+    let mut gone = Vec::new();
+    for _ in 0..400 {
+        let id = client.open(fields, true, Answer::Usual).unwrap();
+        client.release(id, ErrorCode::CANCEL);
+        gone.push(id);
+        let all = client.output().len();
+        client.advance(all);
+    }
+    for id in gone {
+        client.receive(&frame(HEADERS, END_HEADERS, id, &[0x88]), 0);
+        client.receive(&frame(DATA, END_STREAM, id, &[0; 100]), 0);
+    }
+    assert_eq!(client.failure(), None);
+    assert!(client.poll_failed(1, &cx()).is_pending());
+}
+
+#[test]
+fn padding_alone_is_no_content() {
+    let mut server = server();
+    post(&mut server, 1, 0);
+    let mut sent = 0;
+    while server.failure().is_none() {
+        server.receive(&frame(DATA, PADDED, 1, &[0]), 0);
+        sent += 1;
+        assert!(sent < 10_000, "it goes on for ever");
+    }
+    assert_eq!(server.failure(), Some(ErrorCode::ENHANCE_YOUR_CALM));
+}
+
+/// Counts how often somebody is woken.
+#[derive(Default)]
+struct Count(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for Count {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_little_of_a_window_wakes_a_few() {
+    let mut server = server();
+    let count = std::sync::Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let cx = Context::from_waker(&waker);
+    for number in 0..100 {
+        post(&mut server, 1 + 2 * number, END_STREAM);
+    }
+    let status = |block: &mut http2::Block<'_>| block.field(b":status", b"200");
+    let body = [0; 16_000];
+    let (mut sent, mut id) = (0, 1);
+    let send = |server: &mut Connection| {
+        // Each one tries once, as a task that was woken does.
+        let mut progress = 0;
+        for number in 0..100 {
+            if let Poll::Ready(Ok(count)) = server.poll_send(1 + 2 * number, &cx, &body, false) {
+                progress += count;
+            }
+        }
+        progress
+    };
+    while server.accept().is_some() {
+        server.send_head(id, status, true, false).unwrap();
+        id += 2;
+    }
+    while sent < 65_535 {
+        sent += send(&mut server);
+        let all = server.output().len();
+        server.advance(all);
+    }
+    let woken = || count.0.load(std::sync::atomic::Ordering::Relaxed);
+    for update in 1..=100 {
+        let before = woken();
+        server.receive(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 1, 0]), 0);
+        assert_eq!(woken() - before, 1, "at update {update}");
+        sent += send(&mut server);
+        let all = server.output().len();
+        server.advance(all);
+    }
+    assert_eq!(sent, 65_535 + 100 * 256, "nobody waits for what is there");
 }

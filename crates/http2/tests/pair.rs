@@ -8,7 +8,7 @@
 
 use std::task::{Context, Poll, Waker};
 
-use http2::{Accepted, Config, Connection, ErrorCode, Response, Role, StreamError};
+use http2::{Accepted, Answer, Config, Connection, ErrorCode, Response, Role, StreamError};
 use proptest::prelude::*;
 
 const CONFIG: Config = Config {
@@ -52,11 +52,11 @@ impl Pair {
     }
 
     fn get(&mut self, path: &str) -> u32 {
-        self.client.open(|block| request(block, path), true, false).unwrap()
+        self.client.open(|block| request(block, path), true, Answer::Usual).unwrap()
     }
 
     fn post(&mut self) -> u32 {
-        self.client.open(|block| request(block, "/"), false, false).unwrap()
+        self.client.open(|block| request(block, "/"), false, Answer::Usual).unwrap()
     }
 
     fn accept(&mut self) -> Accepted {
@@ -231,7 +231,7 @@ fn leaving_serves_what_was_sent_before_it_was_heard() {
     assert!(carry(&mut pair.client, &mut pair.server, 100));
     pair.pump();
     assert!(!pair.client.is_open());
-    assert_eq!(pair.client.open(|_| {}, true, false), Err(StreamError::Refused));
+    assert_eq!(pair.client.open(|_| {}, true, Answer::Usual), Err(StreamError::Refused));
     assert_eq!(pair.server.accept().unwrap().stream, early);
     assert!(!pair.server.is_done());
     pair.server.send_head(early, status(b"200"), true, true).unwrap();
@@ -261,10 +261,10 @@ fn a_head_larger_than_allowed_is_told_and_the_table_follows_it() {
         block.field(b"x-large", &large);
         block.field(b"x-behind", b"1");
     };
-    let id = pair.client.open(open, true, false).unwrap();
+    let id = pair.client.open(open, true, Answer::Usual).unwrap();
     let accepted = pair.accept();
     assert_eq!((accepted.stream, accepted.request), (id, None));
-    let next = pair.client.open(|block| request(block, "/next"), true, false).unwrap();
+    let next = pair.client.open(|block| request(block, "/next"), true, Answer::Usual).unwrap();
     let accepted = pair.accept();
     assert_eq!(accepted.stream, next);
     assert_eq!(accepted.request.unwrap().path(), Some(&b"/next"[..]));

@@ -192,6 +192,15 @@ fn a_reset_stream_is_a_bad_gateway_and_harms_no_other() {
 }
 
 #[test]
+fn a_get_that_is_reset_is_sent_once_although_it_could_be_repeated() {
+    let (plane, recorder) = plain();
+    assert_eq!(plane.get(HOST, "/").status, 200);
+    recorder.always(Reply::reset(h2::Reason::INTERNAL_ERROR));
+    assert_eq!(plane.get(HOST, "/").status, 502);
+    assert_eq!(recorder.seen().len(), 2);
+}
+
+#[test]
 fn goaway_moves_new_requests_to_a_new_connection() {
     let (plane, recorder) = plain();
     recorder.script(Reply::status(200, "bye").goaway());

@@ -277,8 +277,8 @@ impl Run<'_, '_> {
         );
         let ended = poll_fn(|cx| exchange.poll(cx)).await;
         let heard = exchange.heard();
-        let refused =
-            upstream.http2().and_then(|stream| stream.failure()) == Some(Failure::Refused);
+        let failure = upstream.http2().and_then(|stream| stream.failure());
+        let refused = failure == Some(Failure::Refused);
         if ended.is_ok() || ended == Err(Fault::Retry) {
             health::succeeded(pick.entry());
         }
@@ -302,11 +302,16 @@ impl Run<'_, '_> {
                     Tried::Failed(Answer::of(Reason::UpstreamRefused))
                 }
             }
-            Err(fault) => self.failed(pick, fault, heard, reused),
+            Err(fault) => {
+                // A reset is the endpoint's answer; a connection that had ended before is none.
+                let unheard = reused && !heard && failure != Some(Failure::Reset);
+                self.failed(pick, fault, unheard)
+            }
         }
     }
 
-    fn failed(&mut self, pick: &InFlight, fault: Fault, heard: bool, reused: bool) -> Tried {
+    /// `unheard` says that the connection had carried others and may have ended before.
+    fn failed(&mut self, pick: &InFlight, fault: Fault, unheard: bool) -> Tried {
         let (reason, detail) = match fault {
             Fault::ClientGone => (Reason::ClientGone, ""),
             Fault::BadBody(error) => (Reason::BadBody, error.label()),
@@ -318,8 +323,7 @@ impl Run<'_, '_> {
         };
         let unsent = self.scratch.to_upstream.sent == 0;
         let repeatable = unsent || self.scratch.request.method().is_idempotent();
-        let unheard_reuse = reused && !heard;
-        if fault == Fault::UpstreamClosed && unheard_reuse && self.flow.replayable && repeatable {
+        if fault == Fault::UpstreamClosed && unheard && self.flow.replayable && repeatable {
             return Tried::Stale;
         }
         if [Reason::UpstreamReset, Reason::UpstreamProtocol].contains(&reason)

@@ -76,7 +76,9 @@ impl Exchange<'_, '_> {
             Poll::Pending => Ok(false),
             Poll::Ready(Err(_)) => Err(match self.upstream.http2().and_then(|s| s.failure()) {
                 Some(Failure::Protocol) => Fault::UpstreamProtocol("http2"),
-                Some(Failure::Closed | Failure::Refused) | None => Fault::UpstreamClosed,
+                Some(Failure::Closed | Failure::Reset | Failure::Refused) | None => {
+                    Fault::UpstreamClosed
+                }
             }),
             Poll::Ready(Ok(0)) => self.upstream_ended(),
             Poll::Ready(Ok(read)) => {

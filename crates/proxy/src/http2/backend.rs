@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ::http2::StreamError;
+use ::http2::{ErrorCode, StreamError};
 
 use crate::{
     http2::{
@@ -25,7 +25,9 @@ pub(crate) enum Failure {
     /// The endpoint did not look at it: refused, or beyond the last stream of its GOAWAY. Safe to
     /// send again, whatever the method (RFC 9113 8.7).
     Refused,
-    /// The connection or the stream ended early.
+    /// The endpoint looked at it and gave it up.
+    Reset,
+    /// The connection ended early.
     Closed,
     /// The endpoint broke the protocol.
     Protocol,
@@ -129,11 +131,14 @@ impl BackendStream {
         let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<StreamError>());
         let failure = match cause {
             Some(StreamError::Refused) => Failure::Refused,
+            // Larger than our bounds, which the endpoint does not know.
+            Some(StreamError::Broken(ErrorCode::ENHANCE_YOUR_CALM)) => Failure::Protocol,
             Some(StreamError::Broken(_)) => {
                 self.link.distrust();
                 Failure::Protocol
             }
-            Some(StreamError::Reset(_) | StreamError::Closed) | None => Failure::Closed,
+            Some(StreamError::Reset(_)) => Failure::Reset,
+            Some(StreamError::Closed) | None => Failure::Closed,
         };
         self.failure.get_or_insert(failure);
         error

@@ -124,8 +124,9 @@ pub fn backend(input: &[u8], piece: usize) -> Outcome {
     let mut peer = Peer::new(Role::Client, &limits);
     let lines = b"GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
     let asked = Asked::read(lines, false, false);
-    let opened =
-        asked.and_then(|asked| peer.connection.open(|block| asked.write(block), true, false).ok());
+    let opened = asked.and_then(|asked| {
+        peer.connection.open(|block| asked.write(block), true, asked.answer()).ok()
+    });
     let Some(id) = opened else { return Outcome::default() };
     let interims = usize::try_from(limits.interim_responses).unwrap_or(usize::MAX);
     let mut messages: Vec<Message> = Vec::new();

@@ -4,7 +4,7 @@
 //! believes them, so a value that could end a line, or a field that frames a message, cannot get
 //! to an HTTP/1.1 backend. Lines that become fields were written by this proxy's serialiser.
 
-use ::http2::{Block, Request, Response};
+use ::http2::{Answer, Block, Request, Response};
 
 use crate::{http::local::phrase, http2::websocket, limits::Limits};
 
@@ -192,16 +192,24 @@ pub(crate) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Reads the lines of a request; `None` when they are none.
+    /// Reads the lines of a request; `None` when they are none, or name no host.
     pub(crate) fn read(head: &'a [u8], secure: bool, websocket: bool) -> Option<Self> {
         let (start, fields) = next_line(head)?;
         let mut words = start.split(|byte| *byte == b' ');
         let (method, target) = (words.next()?, words.next()?);
+        if named(fields, b"host").is_some_and(<[u8]>::is_empty) {
+            return None;
+        }
         Some(Self { method, target, fields, secure, websocket })
     }
 
-    pub(crate) fn is_head(&self) -> bool {
-        self.method == b"HEAD"
+    /// What its answer will be.
+    pub(crate) fn answer(&self) -> Answer {
+        match self.method {
+            _ if self.websocket => Answer::Tunnel,
+            b"HEAD" => Answer::Empty,
+            _ => Answer::Usual,
+        }
     }
 
     /// The `Sec-WebSocket-Accept` that the client of an upgrade waits for: HTTP/2 has neither key
@@ -322,7 +330,7 @@ mod tests {
         let write = |block: &mut Block<'_>| {
             pairs.iter().for_each(|(name, value)| block.field(name.as_bytes(), value.as_bytes()));
         };
-        client.open(write, false, false).unwrap();
+        client.open(write, false, Answer::Usual).unwrap();
         carry(&mut client, &mut server);
         server.accept().unwrap().request.unwrap()
     }
@@ -347,7 +355,7 @@ mod tests {
     fn asked(head: &[u8], websocket: bool) -> Request {
         let (mut client, mut server) = pair();
         let asked = Asked::read(head, false, websocket).unwrap();
-        client.open(|block| asked.write(block), true, false).unwrap();
+        client.open(|block| asked.write(block), true, asked.answer()).unwrap();
         carry(&mut client, &mut server);
         server.accept().unwrap().request.unwrap()
     }
@@ -415,7 +423,7 @@ mod tests {
         let (mut client, mut server) = pair();
         let get = b"GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
         let asked = Asked::read(get, false, false).unwrap();
-        let id = client.open(|block| asked.write(block), true, false).unwrap();
+        let id = client.open(|block| asked.write(block), true, asked.answer()).unwrap();
         carry(&mut client, &mut server);
         server.send_head(id, |block| write_response(head, block), true, true).unwrap();
         carry(&mut server, &mut client);

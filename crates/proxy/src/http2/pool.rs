@@ -134,8 +134,9 @@ impl Link {
     }
 
     fn has_room(&self) -> bool {
-        let most = self.shared.look(::http2::Connection::peer_streams).min(self.most);
-        self.streams.get() < if self.is_settled() { most } else { 1 }
+        let (most, takes) =
+            self.shared.look(|connection| (connection.peer_streams(), connection.takes_requests()));
+        takes && self.streams.get() < if self.is_settled() { most.min(self.most) } else { 1 }
     }
 
     /// False once the endpoint said GOAWAY, or the connection ended.
@@ -147,7 +148,7 @@ impl Link {
     pub(super) fn open(&self, asked: &Asked<'_>, ends: bool) -> Result<Handle, StreamError> {
         let opened = self
             .shared
-            .with(|connection| connection.open(|block| asked.write(block), ends, asked.is_head()));
+            .with(|connection| connection.open(|block| asked.write(block), ends, asked.answer()));
         let id = opened.inspect_err(|_| self.closed.set(true))?;
         Ok(Handle::new(Rc::clone(&self.shared), id))
     }
@@ -228,8 +229,12 @@ impl Driver {
     async fn run(mut self) {
         let timer = poll_fn(|cx| Poll::Ready(self.worker.slot(cx))).await;
         let outcome = poll_fn(|cx| self.poll(cx, &timer)).await;
-        if let Err(error) = outcome {
-            tracing::debug!(%error, "a connection to an endpoint failed");
+        match outcome {
+            Ok(()) => self.wire.end().await,
+            Err(error) => tracing::debug!(%error, "a connection to an endpoint failed"),
+        }
+        if let Some(code) = self.shared.look(::http2::Connection::failure) {
+            tracing::debug!(%code, "a connection to an endpoint ended");
         }
         self.shared.with(::http2::Connection::close);
         if let Some(link) = self.link.upgrade() {
@@ -256,7 +261,12 @@ impl Driver {
             Turn::Drained if self.shared.look(|connection| connection.failure().is_some()) => {
                 return Poll::Ready(Ok(()));
             }
-            Turn::Drained => self.written = None,
+            Turn::Drained => {
+                // A place counts while the endpoint takes what was sent.
+                if self.written.take().is_some() {
+                    self.waiting.wake();
+                }
+            }
             Turn::Behind if self.written != Some(self.wire.sent()) => {
                 self.written = Some(self.wire.sent());
                 timer.arm(self.worker.limits.write_idle);
@@ -264,7 +274,7 @@ impl Driver {
             Turn::Behind if timer.expired() => return Poll::Ready(Ok(())),
             Turn::Behind => {}
         }
-        if self.is_over() {
+        if self.is_over() && self.shared.look(|connection| connection.failure().is_none()) {
             // The peer's last words ended what was in progress.
             cx.waker().wake_by_ref();
         }
@@ -273,11 +283,11 @@ impl Driver {
 
     /// Lets who waits for a place look when there may be more of them, or never any.
     fn look_at_places(&mut self) {
-        let places = self
-            .shared
-            .look(|connection| connection.is_settled().then(|| connection.peer_streams()));
-        let usable = self.shared.look(::http2::Connection::is_open);
-        if self.places != places || !usable {
+        let places = self.shared.look(|connection| match connection.is_open() {
+            true => connection.is_settled().then(|| connection.peer_streams()),
+            false => Some(0),
+        });
+        if self.places != places {
             self.places = places;
             self.waiting.wake();
         }

@@ -124,6 +124,12 @@ pub(crate) async fn serve(connection: Connection, replay: Vec<u8>) {
     let mut driver = Driver { session, wire, timer, open, waits: None, left: false };
     driver.session.begin_all();
     poll_fn(|cx| driver.poll(cx)).await;
+    if let Some(code) = shared.look(::http2::Connection::failure) {
+        tracing::debug!(%code, "a client's connection failed");
+        if code == ErrorCode::ENHANCE_YOUR_CALM {
+            count(&worker.counters.totals.http2_abuses);
+        }
+    }
     shared.with(::http2::Connection::close);
     let Driver { mut wire, timer, open, session, .. } = driver;
     drop(session);
@@ -182,13 +188,9 @@ impl Driver {
 
     /// Whether the connection failed, or we left it and nothing is in progress.
     fn is_over(&self) -> bool {
-        let Session { worker, shared, .. } = &*self.session;
-        let (failure, done) =
-            shared.look(|connection| (connection.failure(), connection.is_done()));
-        if failure == Some(ErrorCode::ENHANCE_YOUR_CALM) {
-            count(&worker.counters.totals.http2_abuses);
-        }
-        failure.is_some() || done
+        self.session
+            .shared
+            .look(|connection| connection.failure().is_some() || connection.is_done())
     }
 
     fn should_leave(&self) -> bool {

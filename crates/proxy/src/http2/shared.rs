@@ -77,9 +77,10 @@ impl Shared {
         let mut connection = self.connection.borrow_mut();
         connection.lend_buffer(|| self.worker.http2_spare.take());
         let result = act(&mut connection);
-        match connection.take_buffer() {
-            Some(buffer) => self.worker.http2_spare.give(buffer),
-            None => self.wake_driver(),
+        if let Some(buffer) = connection.take_buffer() {
+            self.worker.http2_spare.give(buffer);
+        } else if !connection.output().is_empty() {
+            self.wake_driver();
         }
         result
     }

@@ -94,11 +94,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                     Poll::Pending => all = true,
                 }
             }
-            if self.poll_drain(cx, shared)?.is_pending() {
-                return Ok(Turn::Behind);
-            }
+            let drained = self.poll_drain(cx, shared)?.is_ready();
             if all || !shared.look(Connection::wants_input) {
-                return Ok(Turn::Drained);
+                return Ok(if drained { Turn::Drained } else { Turn::Behind });
             }
         }
     }
@@ -148,6 +146,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Bytes that the socket took.
     pub(super) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Ends our side, if the socket takes that at once.
+    pub(super) async fn end(&mut self) {
+        poll_fn(|cx| match Pin::new(&mut self.socket).poll_shutdown(cx) {
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(()),
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "a connection to an endpoint was not ended well");
+                Poll::Ready(())
+            }
+        })
+        .await;
     }
 
     /// Ends our side and reads what still comes, for as long as `timer` says: closing with unread
