@@ -6,19 +6,15 @@
     reason = "a test fails by a panic"
 )]
 
+mod common;
+
+use common::cx;
 use std::task::{Context, Poll, Waker};
 
 use http2::{Answer, Config, Connection, ErrorCode, Response, Role, StreamError, hpack};
 
-const CONFIG: Config = Config {
-    streams: 100,
-    window: 65_535,
-    connection_window: 65_535,
-    header_list: 32 << 10,
-    output: 64 << 10,
-    resets: 200,
-    control_frames: 1000,
-};
+/// One stream takes the window of its connection.
+const CONFIG: Config = Config { connection_window: 65_535, ..common::CONFIG };
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -27,10 +23,6 @@ const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
-
-fn cx() -> Context<'static> {
-    Context::from_waker(Waker::noop())
-}
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();

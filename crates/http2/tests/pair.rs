@@ -6,24 +6,13 @@
     reason = "a test fails by a panic"
 )]
 
-use std::task::{Context, Poll, Waker};
+mod common;
+
+use common::{CONFIG, cx};
+use std::task::Poll;
 
 use http2::{Accepted, Answer, Config, Connection, ErrorCode, Response, Role, StreamError};
 use proptest::prelude::*;
-
-const CONFIG: Config = Config {
-    streams: 100,
-    window: 65_535,
-    connection_window: 1 << 20,
-    header_list: 32 << 10,
-    output: 64 << 10,
-    resets: 200,
-    control_frames: 1000,
-};
-
-fn cx() -> Context<'static> {
-    Context::from_waker(Waker::noop())
-}
 
 /// Both sides, and how many bytes come at once.
 struct Pair {
