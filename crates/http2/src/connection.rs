@@ -18,6 +18,7 @@ use crate::{
 
 /// What the PING says that finds out which requests came before our GOAWAY.
 pub(crate) const LEAVING: [u8; 8] = *b"leaving\0";
+
 /// A connection of HTTP/2 without its transport: [`Connection::receive`] takes what came,
 /// [`Connection::output`] is what is to be sent.
 ///
@@ -137,11 +138,17 @@ impl Connection {
         self.out.get(self.written..).unwrap_or_default()
     }
 
+    /// Whether the peer takes what is sent. What bodies may add to the output does not count: they
+    /// fill it whenever there are any.
+    fn is_taken(&self) -> bool {
+        self.output().len() < self.config.output.saturating_mul(2)
+    }
+
     /// Whether more is to be received now: a peer that takes none of our answers gets no further
-    /// ones. What bodies may add to the output does not count.
+    /// ones.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.failed.is_none() && self.output().len() < self.config.output.saturating_mul(2)
+        self.failed.is_none() && self.is_taken()
     }
 
     /// Says that the transport took `bytes` of the output.
@@ -244,7 +251,7 @@ impl Connection {
     /// Whether a request can be sent now: the peer takes what others have sent.
     #[must_use]
     pub fn takes_requests(&self) -> bool {
-        self.is_open() && self.output().len() < self.config.output
+        self.is_open() && self.is_taken()
     }
 
     /// Whether new requests can be sent, now or later.

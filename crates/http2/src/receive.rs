@@ -57,7 +57,7 @@ impl Input {
 
     pub(crate) fn open_block(&self) -> Option<u64> {
         let begun = FrameHeader::read(&self.partial);
-        let open = begun.is_some_and(|header| matches!(header.kind, kind::HEADERS));
+        let open = begun.is_some_and(|header| header.kind == kind::HEADERS);
         (open || self.block.is_some()).then_some(self.blocks)
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Link {
     most: usize,
     /// Takes no more requests.
     closed: Cell<bool>,
+    /// A request found no place because the endpoint does not take what was sent.
+    passed_over: Cell<bool>,
     idle_since: Cell<Option<Instant>>,
     waiting: Rc<Waiting>,
 }
@@ -136,6 +138,9 @@ impl Link {
     fn has_room(&self) -> bool {
         let (most, takes) =
             self.shared.look(|connection| (connection.peer_streams(), connection.takes_requests()));
+        if !takes {
+            self.passed_over.set(true);
+        }
         takes && self.streams.get() < if self.is_settled() { most.min(self.most) } else { 1 }
     }
 
@@ -192,6 +197,7 @@ pub(crate) fn start(
         streams: Cell::new(0),
         most: usize::try_from(limits.http2_streams).unwrap_or(usize::MAX),
         closed: Cell::new(false),
+        passed_over: Cell::new(false),
         idle_since: Cell::new(None),
         waiting: Rc::clone(&entry.http2.waiting),
     });
@@ -262,8 +268,9 @@ impl Driver {
                 return Poll::Ready(Ok(()));
             }
             Turn::Drained => {
-                // A place counts while the endpoint takes what was sent.
-                if self.written.take().is_some() {
+                self.written = None;
+                let link = self.link.upgrade();
+                if link.is_some_and(|link| link.passed_over.take()) {
                     self.waiting.wake();
                 }
             }
